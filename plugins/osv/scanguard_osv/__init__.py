@@ -1,0 +1,1 @@
+"""OSV scanner plugin for scanguard."""

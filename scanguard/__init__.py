@@ -1,0 +1,1 @@
+"""Scan every container image that starts running; what plugin authors import."""

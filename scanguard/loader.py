@@ -1,0 +1,1 @@
+"""Finds, guards and loads plugins; the only caller of their hooks."""

@@ -1,0 +1,1 @@
+"""Images from registries, folders and archives: resolve, authenticate, read layers."""

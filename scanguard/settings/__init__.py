@@ -1,0 +1,1 @@
+"""Configuration: read, located, validated, explained."""
