@@ -357,3 +357,21 @@ class Hooks:
     @hookspec
     def scanguard_commands(self) -> Iterable[CommandSpec]:
         """Offer command groups of the CLI."""
+
+
+# --- what was offered -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Every record that loaded plugins offer, by kind and name; the loader makes it."""
+
+    scanners: Mapping[str, ScannerSpec]
+    sinks: Mapping[str, SinkSpec]
+    notifiers: Mapping[str, NotifierSpec]
+    policies: Mapping[str, PolicySpec]
+    platforms: Mapping[str, PlatformSpec]
+    event_sources: Mapping[str, EventSourceSpec]
+    registry_credentials: Mapping[str, RegistryCredentialSpec]
+    secret_stores: Mapping[str, SecretStoreSpec]
+    commands: Mapping[str, CommandSpec]
