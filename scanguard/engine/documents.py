@@ -103,8 +103,8 @@ class Assessment(Document):
     deadline: Instant | None = None
     claimed: int = 0
     revision: int = 0
-    is_final: bool = False
-    """True when every task had ended at the last judgement, so nothing can come late."""
+    answered: int = 0
+    """How many of the tasks had ended at the last judgement; one that ends later judges again."""
     outbox: tuple[OutboxRef, ...] = ()
     attempts: int = 0
     error: str = ""
@@ -114,6 +114,16 @@ class Assessment(Document):
     def address(self) -> tuple[str, str]:
         """Partition and key of the row."""
         return self.id, ""
+
+    @property
+    def tasks(self) -> frozenset[str]:
+        """The ids of all its tasks."""
+        return frozenset(use.task for image in self.images for use in image.tasks)
+
+    @property
+    def is_final(self) -> bool:
+        """True when every task had ended at the last judgement, so nothing can come late."""
+        return self.answered >= len(self.tasks)
 
 
 class Head(Document):
@@ -157,11 +167,19 @@ class SourceState(Model):
     error_kind: str = ""
 
 
+class TaskResult(Model):
+    """The last report of a task; it stays while a newer scan is in progress, or fails."""
+
+    report: str
+    info: ScannerInfo
+    findings: int
+    finished_at: Instant
+
+
 class ScanTask(Document):
     """One scan of one digest by one scanner instance with one set of options."""
 
     TABLE: ClassVar[str] = "task"
-    MAX_SOURCES: ClassVar[int] = 8
 
     id: str
     digest: Digest
@@ -180,10 +198,8 @@ class ScanTask(Document):
     attempts: int = 0
     ticket: Mapping[str, JsonValue] | None = None
     ticket_not_before: Instant | None = None
-    report: str | None = None
-    info: ScannerInfo | None = None
-    findings: int = 0
-    finished_at: Instant | None = None
+    result: TaskResult | None = None
+    failed_at: Instant | None = None
     error: str = ""
     error_kind: str = ""
 
