@@ -162,8 +162,9 @@ class MemoryQueue:
 
         def work() -> list[Delivery]:
             now = self._clock.now()
-            visible = [item for lane in lanes for item in self.items if item.message.lane is lane]
-            return [self._take(item, visibility_s) for item in visible if item.visible_at <= now][:limit]
+            of_lanes = (item for lane in lanes for item in self.items if item.message.lane is lane)
+            visible = [item for item in of_lanes if item.visible_at <= now]
+            return [self._take(item, visibility_s) for item in visible[:limit]]
 
         return await self._faults.around(work)
 

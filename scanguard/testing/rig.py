@@ -149,6 +149,7 @@ class Rig:
         self.resolve_faults: list[ScanguardError] = []
         self.describe_faults: list[ScanguardError] = []
         self.missing_images: set[str] = set()
+        self.scan_timeout_s = 1800.0
         self.plan = Plan(
             chain="rig",
             why=("there is only one",),
@@ -265,7 +266,12 @@ class RigHost:
         scanner = self._rig.scanners.get(instance)
         if scanner is None:
             raise PluginMissingError(f"there is no scanner {instance}")
-        spec = ScannerSpec(name="rig", config=PluginConfig, build=lambda config, context: scanner)
+        spec = ScannerSpec(
+            name="rig",
+            config=PluginConfig,
+            build=lambda config, context: scanner,
+            scan_timeout_s=self._rig.scan_timeout_s,
+        )
         return HostedScanner(instance, spec, "options", lambda: scanner)
 
     def sink(self, instance: str) -> Hosted:

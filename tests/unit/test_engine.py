@@ -50,6 +50,7 @@ async def test_an_event_ends_in_a_stored_verdict_a_sink_write_and_a_notice() -> 
 async def test_a_second_deployment_of_a_fresh_image_is_judged_recorded_and_told_without_a_second_scan() -> None:
     rig = Rig()
     first = await judged(rig, "/a", "app:1")
+    rig.memory.clock.advance(60)
     second = await judged(rig, "/b", "app:1")
 
     assert len(rig.scanners["one"].submitted) == 1
@@ -69,6 +70,8 @@ async def test_a_hundred_deployments_of_one_image_at_once_make_one_scan() -> Non
 
     assert len(rig.scanners["one"].submitted) == 1
     assert len(rig.memory.records.verdicts) == 120
+    taken = max(v.decided_at for v in rig.memory.records.verdicts.values()) - rig.deployments["/d0"].seen_at
+    assert taken < timedelta(minutes=4), "the end of a scan wakes everybody; nobody waits for a deadline"
     assert all(v.outcome is Outcome.PASS for v in rig.memory.records.verdicts.values())
 
 
