@@ -6,6 +6,7 @@ backend. :class:`Crash` is a ``BaseException``: nothing in the engine catches it
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -48,7 +49,8 @@ class Faults:
     calls: int = 0
 
     async def around(self, call: Callable[[], T]) -> T:
-        """Make a port call, or die."""
+        """Make a port call, or die. Others get their turn first, so handlers that run at once interleave."""
+        await asyncio.sleep(0)
         self.calls += 1
         dies = self.countdown is not None and self.countdown <= 0
         if self.countdown is not None:

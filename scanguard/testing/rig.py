@@ -6,6 +6,7 @@ time and without waiting, so a test can kill it between any two port calls and s
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import random
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from scanguard.engine.limits import EngineLimits
 from scanguard.engine.plan import Hosted, HostedPolicy, HostedScanner, NoticeRule, Plan, PolicyRef
 from scanguard.engine.sweep import sweep_message
 from scanguard.engine.worker import ALL_LANES
-from scanguard.errors import ImageNotFoundError, PluginMissingError, ScanguardError
+from scanguard.errors import BackendError, ImageNotFoundError, PluginMissingError, ScanguardError
 from scanguard.hooks import Notice, PluginConfig, PolicyInput, ScannerSpec, ScanRequest, Ticket
 from scanguard.model.deployment import Container, Deployment, Event
 from scanguard.model.finding import Finding, Package
@@ -27,7 +28,7 @@ from scanguard.model.image import Platform, ResolvedImage
 from scanguard.model.report import Coverage, CoverageItem, CoverageStatus, ScannerInfo, ScanReport
 from scanguard.model.severity import Severity
 from scanguard.model.verdict import Outcome, PolicyDecision, Reason, Verdict
-from scanguard.ports import Message, MessageKind, Outgoing, Receipt
+from scanguard.ports import Delivery, Message, MessageKind, Outgoing, Receipt
 from scanguard.testing.memory import Crash, MemoryBackend
 
 VISIBILITY_S = 60.0
@@ -203,18 +204,30 @@ class Rig:
             self.memory.clock.advance(step_s)
             await self.sweep()
 
-    async def work_once(self) -> bool:
-        """Receive, handle, send, acknowledge one message; False when none is visible. A crash is a restart."""
+    async def work_once(self, at_once: int = 1) -> bool:
+        """Receive, handle, send, acknowledge; False when nothing is visible. A crash is a restart."""
         try:
-            taken = await self.memory.queue.receive(ALL_LANES, limit=1, visibility_s=VISIBILITY_S)
-            for delivery in taken:
-                assert delivery.message is not None
-                await self.memory.queue.send(await self.engine.handle(delivery.message))
-                await self.memory.queue.ack(delivery)
+            taken = await self.memory.queue.receive(ALL_LANES, limit=at_once, visibility_s=VISIBILITY_S)
         except Crash:
             self._crashed()
             return True
+        tasks = [asyncio.ensure_future(self._process(delivery)) for delivery in taken]
+        try:
+            await asyncio.gather(*tasks)
+        except Crash:
+            for task in tasks:  # the whole process dies, and what the others were doing with it
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._crashed()
         return bool(taken)
+
+    async def _process(self, delivery: Delivery) -> None:
+        assert delivery.message is not None
+        try:
+            await self.memory.queue.send(await self.engine.handle(delivery.message))
+            await self.memory.queue.ack(delivery)
+        except BackendError:
+            await self.memory.queue.release(delivery, self.memory.clock.now() + timedelta(seconds=5))
 
     async def sweep(self) -> None:
         """What a worker does every few seconds."""

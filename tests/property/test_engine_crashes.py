@@ -54,10 +54,10 @@ class CrashingEngine(RuleBasedStateMachine):
 
         self.do(announce())
 
-    @rule(times=st.integers(1, 5))
-    def work(self, times: int) -> None:
+    @rule(times=st.integers(1, 5), at_once=st.integers(1, 4))
+    def work(self, times: int, at_once: int) -> None:
         for _ in range(times):
-            self.do(self.rig.work_once())
+            self.do(self.rig.work_once(at_once))
 
     @rule(calls=st.integers(0, 30), after=st.booleans())
     def die_soon(self, calls: int, after: bool) -> None:
