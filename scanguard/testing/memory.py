@@ -10,11 +10,14 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import TypeVar
 
 from scanguard.errors import ConflictError
 from scanguard.model.verdict import Verdict
 from scanguard.ports import Backend, Delivery, Lane, Message, Outgoing, RecordQuery, Row
+
+T = TypeVar("T")
 
 
 class Crash(BaseException):
@@ -44,7 +47,7 @@ class Faults:
     after: bool = False
     calls: int = 0
 
-    async def around(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401  # passes any port's answer through
+    async def around(self, call: Callable[[], T]) -> T:
         """Make a port call, or die."""
         self.calls += 1
         dies = self.countdown is not None and self.countdown <= 0
@@ -152,7 +155,7 @@ class MemoryQueue:
         """Add messages, each through a port call of its own: a crash may leave some."""
         for out in messages:
             item = _Queued(out.message, out.not_before or self._clock.now())
-            await self._faults.around(lambda item=item: self.items.append(item))
+            await self._faults.around(partial(self.items.append, item))
 
     async def receive(self, lanes: Sequence[Lane], *, limit: int, visibility_s: float) -> Sequence[Delivery]:
         """Take visible messages."""
