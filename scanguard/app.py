@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 from scanguard.model.image import Platform
 
@@ -48,6 +48,6 @@ class App:
     """Placeholder until the application lands."""
 
     @classmethod
-    def load(cls, options: AppOptions) -> Any:  # noqa: ANN401  # placeholder
+    def load(cls, options: AppOptions) -> NoReturn:
         """Load."""
         raise NotImplementedError

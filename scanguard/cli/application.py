@@ -42,7 +42,7 @@ class Application(Protocol):
     ) -> None:
         """Drive the queue until these assessments are judged or dead, or until nothing is pending."""
 
-    async def verdict(self, id: str) -> Verdict | None:  # noqa: A002  # the word of the application
+    async def verdict(self, id: str) -> Verdict | None:
         """An assessment's verdict, once there is one."""
 
     async def dead(self, ids: Sequence[str]) -> Mapping[str, str]:

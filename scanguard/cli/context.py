@@ -8,12 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 if TYPE_CHECKING:
     from scanguard.app import AppOptions
     from scanguard.cli.application import Application
-    from scanguard.hooks import Catalog
+    from scanguard.hooks import Catalog, PluginContext
     from scanguard.loader import Plugins
     from scanguard.model.image import Platform
 
@@ -30,6 +28,10 @@ def _load_plugins(environ: Mapping[str, str]) -> Plugins:
     return load_plugins(environ)
 
 
+def _plugin_context(context: CliContext, name: str) -> PluginContext:
+    raise NotImplementedError
+
+
 @dataclass
 class CliContext:
     """Global options, and the ways into the application, which tests replace.
@@ -44,6 +46,7 @@ class CliContext:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     open_app: Callable[[AppOptions], Application] = _open_app
     load_plugins: Callable[[Mapping[str, str]], Plugins] = _load_plugins
+    make_plugin_context: Callable[[CliContext, str], PluginContext] = _plugin_context
     _plugins: Plugins | None = None
 
     def plugins(self) -> Plugins:
@@ -55,6 +58,10 @@ class CliContext:
     def catalog(self) -> Catalog:
         """Every record that loaded plugins offer."""
         return self.plugins().catalog
+
+    def plugin_context(self, name: str) -> PluginContext:
+        """What the command of this name gets; raises ConfigError when the configuration cannot be used."""
+        return self.make_plugin_context(self, name)
 
     def load(
         self,
@@ -78,6 +85,3 @@ class CliContext:
                 environ=self.environ,
             )
         )
-
-
-pass_context = click.make_pass_decorator(CliContext, ensure=True)

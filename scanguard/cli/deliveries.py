@@ -42,6 +42,8 @@ def delivery_line(item: OutboxItem, now: datetime) -> DeliveryLine:
         when = ago(item.delivered_at, now) if item.delivered_at else ""
         return DeliveryLine(destination, "delivered", ", ".join(part for part in (when, item.reference) if part))
     if item.state is OutboxState.DEAD:
-        return DeliveryLine(destination, "failed", f"after {count(item.attempts, 'attempt')}: {item.error}", failed=True)
+        return DeliveryLine(
+            destination, "failed", f"after {count(item.attempts, 'attempt')}: {item.error}", failed=True
+        )
     tried = f"{count(item.attempts, 'attempt')} so far: {item.error}" if item.error else "not tried yet"
     return DeliveryLine(destination, "waiting", f"{tried}; `scanguard worker` goes on with it")

@@ -70,7 +70,9 @@ def _report_known(error: ScanguardError) -> ExitCode:
 
 
 def _report_unexpected(error: BaseException) -> ExitCode:
-    note(f"Internal error: {type(error).__name__}. Accepted work is kept. Run again with --log-level debug for details.")
+    note(
+        f"Internal error: {type(error).__name__}. Accepted work is kept. Run again with --log-level debug for details."
+    )
     if _log.isEnabledFor(logging.DEBUG):
         for line in "".join(traceback.format_exception(error, limit=-8)).splitlines():
             note(line)

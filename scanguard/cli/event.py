@@ -54,9 +54,7 @@ def event(
     """
     context = ctx.ensure_object(CliContext)
     payload = read_payload(file)
-    app = context.load(
-        offline=offline, scanners=scanners, platform=platform, insecure_registries=insecure_registries
-    )
+    app = context.load(offline=offline, scanners=scanners, platform=platform, insecure_registries=insecure_registries)
     accepted, judged = run(_take(app, payload, no_wait, context))
     ctx.exit(_tell(accepted, judged, form=form, limit=limit))
 
@@ -69,9 +67,7 @@ def read_payload(file: BinaryIO) -> bytes:
     return payload
 
 
-async def _take(
-    app: Application, payload: bytes, no_wait: bool, context: CliContext
-) -> tuple[Accepted, Judged | None]:
+async def _take(app: Application, payload: bytes, no_wait: bool, context: CliContext) -> tuple[Accepted, Judged | None]:
     from scanguard.cli.judging import judge
 
     async with app:

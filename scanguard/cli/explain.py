@@ -12,6 +12,8 @@ from scanguard.cli.params import format_option
 from scanguard.cli.running import run
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
     from scanguard.cli.application import Application
 
 
@@ -47,7 +49,7 @@ async def _explain(app: Application, subject: str, form: str) -> None:
         items = await deliveries_of(app.backend, verdict.id)
         now = app.backend.clock.now()
     if form == "json":
-        told = [item.model_dump(mode="json", exclude={"lease", "lease_until"}) for item in items]
+        told: list[JsonValue] = [item.model_dump(mode="json", exclude={"lease", "lease_until"}) for item in items]
         write(verdicts_json([verdict], reports, deliveries=told))
     else:
         lines = [delivery_line(item, now) for item in items]

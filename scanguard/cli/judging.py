@@ -70,7 +70,9 @@ async def _collect(app: Application, ids: Sequence[str]) -> Judged:
 def tell(judged: Judged, *, form: str, limit: int) -> ExitCode:
     """Results to standard output, what went wrong to standard error; return the exit code."""
     if form == "json":
-        write(verdicts_json(judged.verdicts, judged.reports, dead=dict(judged.dead), unfinished=list(judged.unfinished)))
+        write(
+            verdicts_json(judged.verdicts, judged.reports, dead=dict(judged.dead), unfinished=list(judged.unfinished))
+        )
     else:
         show(_document(judged, limit))
     for id, why in judged.dead.items():

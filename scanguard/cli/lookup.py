@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -38,8 +39,6 @@ def image_spellings(text: str) -> list[str]:
 
 async def by_image(backend: Backend, query: RecordQuery) -> Sequence[Verdict]:
     """The query's answer for the first spelling of its image that has one."""
-    from dataclasses import replace
-
     for spelling in image_spellings(query.image or ""):
         if found := await backend.records.query(replace(query, image=spelling)):
             return found

@@ -19,7 +19,7 @@ _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
-class SinceType(click.ParamType):
+class SinceType(click.ParamType[datetime]):
     """A moment: ``24h``, ``7d``, ``2024-01-15``, or ISO 8601; without a zone it is UTC."""
 
     name = "since"
@@ -41,7 +41,7 @@ def _moment(text: str, now: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-class PlatformType(click.ParamType):
+class PlatformType(click.ParamType[Any]):
     """``os/architecture[/variant]``."""
 
     name = "platform"

@@ -30,15 +30,30 @@ Examples:
   scanguard results --vulnerability CVE-2021-44228"""
 )
 @click.option("--image", metavar="IMAGE", help="A repository (every tag of it), a reference, or a digest.")
-@click.option("--since", type=SinceType(), metavar="WHEN",
-              help="Decided since: 30m, 24h, 7d, 2w, 2024-01-15, or ISO 8601 (UTC unless it says otherwise).")
-@click.option("--severity", type=click.Choice(SEVERITIES, case_sensitive=False),
-              help="With at least one finding of this severity or above.")
-@click.option("--vulnerability", metavar="ID",
-              help="What runs this vulnerability (CVE, GHSA, any alias) now, by each deployment's latest verdict.")
+@click.option(
+    "--since",
+    type=SinceType(),
+    metavar="WHEN",
+    help="Decided since: 30m, 24h, 7d, 2w, 2024-01-15, or ISO 8601 (UTC unless it says otherwise).",
+)
+@click.option(
+    "--severity",
+    type=click.Choice(SEVERITIES, case_sensitive=False),
+    help="With at least one finding of this severity or above.",
+)
+@click.option(
+    "--vulnerability",
+    metavar="ID",
+    help="What runs this vulnerability (CVE, GHSA, any alias) now, by each deployment's latest verdict.",
+)
 @click.option("--resource", metavar="ID", help="Of one deployment, by its resource id.")
-@click.option("--limit", type=click.IntRange(min=1, max=10_000), default=50, show_default=True,
-              help="Most verdicts listed, newest first.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1, max=10_000),
+    default=50,
+    show_default=True,
+    help="Most verdicts listed, newest first.",
+)
 @format_option("table", "json")
 @click.pass_context
 def results(

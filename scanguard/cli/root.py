@@ -64,8 +64,8 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as exc:
-            exc.message += _nearest(args[0], self.list_commands(ctx))
-            raise
+            hint = _nearest(args[0], self.list_commands(ctx))
+            raise click.UsageError(f"{exc.format_message()}{hint}", ctx) from exc
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List commands without importing them."""
@@ -116,15 +116,35 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
 
 
 @click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--config", "config_paths", multiple=True, metavar="FILE",
-              type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="Configuration; repeatable, later files win. [default: $SCANGUARD_CONFIG, else ./scanguard.yaml]")
-@click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-              help="Where queue, results and databases are kept. [default: $SCANGUARD_DATA_DIR, else the user's]")
-@click.option("--log-level", type=click.Choice(LOG_LEVELS, case_sensitive=False), default="warning", show_default=True,
-              help="What is logged to standard error.")
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
-              help="Show the version and exit.")
+@click.option(
+    "--config",
+    "config_paths",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Configuration; repeatable, later files win. [default: $SCANGUARD_CONFIG, else ./scanguard.yaml]",
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where queue, results and databases are kept. [default: $SCANGUARD_DATA_DIR, else the user's]",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(LOG_LEVELS, case_sensitive=False),
+    default="warning",
+    show_default=True,
+    help="What is logged to standard error.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 @click.pass_context
 def cli(ctx: click.Context, /, *, config_paths: tuple[Path, ...], data_dir: Path | None, log_level: str) -> None:
     """Scan every container image that starts running; judge it, act on it, tell its owners.

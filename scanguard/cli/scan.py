@@ -49,9 +49,7 @@ def scan(
     from scanguard.cli.judging import tell
 
     context = ctx.ensure_object(CliContext)
-    app = context.load(
-        offline=offline, scanners=scanners, platform=platform, insecure_registries=insecure_registries
-    )
+    app = context.load(offline=offline, scanners=scanners, platform=platform, insecure_registries=insecure_registries)
     judged = run(_scan(app, images, force, context))
     ctx.exit(tell(judged, form=form, limit=limit))
 
@@ -62,5 +60,3 @@ async def _scan(app: Application, images: tuple[str, ...], force: bool, context:
     async with app:
         ids = await app.accept_images(images, force=force)
         return await judge(app, ids, context.environ)
-
-

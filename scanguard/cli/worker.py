@@ -39,20 +39,20 @@ async def _work(app: Application, once: bool, environ: Mapping[str, str]) -> Non
 
     async with app:
         with progress_listener(environ) as listen:
-            work = asyncio.ensure_future(app.work(progress=listen, idle_exit=once))
+            work = asyncio.create_task(app.work(progress=listen, idle_exit=once))
             stopped = await _until_signal(work)
     note("Stopped; what is pending stays for the next worker." if stopped else "Nothing is pending.")
 
 
-async def _until_signal(work: asyncio.Future[None]) -> bool:
+async def _until_signal(work: asyncio.Task[None]) -> bool:
     """Wait for the work, or for a signal to stop; True when a signal came first."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in _STOPPING:
         loop.add_signal_handler(number, stop.set)
-    signalled = asyncio.ensure_future(stop.wait())
+    signalled = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait({work, signalled}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((work, signalled), return_when=asyncio.FIRST_COMPLETED)
         if work.done():
             work.result()
             return False

@@ -13,7 +13,7 @@ _ADVICE: Final = {
     "RegistryAuthError": "log in with `docker login REGISTRY`, or configure credentials for this registry",
     "RegistryThrottledError": "wait, or log in: most registries allow more to accounts they know",
     "RegistryUnavailableError": _REGISTRY_AGAIN,
-    "RegistryRefusedError": "if you trust this registry, allow it in the configuration or with --insecure-registry HOST",
+    "RegistryRefusedError": "if you trust this registry, allow it: --insecure-registry HOST, or in the configuration",
     "PlatformMismatchError": "name a platform the image was built for with --platform os/arch",
     "ImageCorruptError": "push the image again; what the registry holds does not match its digest",
     "ImageTooLargeError": "raise the limits in the configuration if the image is trusted",

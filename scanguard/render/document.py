@@ -55,13 +55,15 @@ class Column:
     """A column of a table.
 
     ``weight`` says who gives way in a narrow terminal: 0 never, higher sooner. ``needs`` is the terminal width
-    from which the column is shown at all. A column that is ``right`` holds numbers.
+    from which the column is shown at all. A column that is ``right`` holds numbers; one that ``wraps`` takes
+    more lines instead of being cut.
     """
 
     title: str
     weight: int = 0
     needs: int = 0
     right: bool = False
+    wraps: bool = False
 
 
 @dataclass(frozen=True, slots=True)

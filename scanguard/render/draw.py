@@ -33,7 +33,7 @@ _COLOURS: Final[dict[Style, str]] = {
     "badge-fail": "bold red",
     "badge-unknown": "bold magenta",
 }
-_PLAIN_LETTERS: Final = str.maketrans({"…": "...", "·": "-", "→": "->", "–": "-", "—": "-", "×": "x", "≥": ">="})
+_PLAIN_LETTERS: Final = str.maketrans({"…": "...", "·": "-", "→": "->", "≥": ">="})
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def _renderable(block: Block, canvas: Canvas) -> RenderableType:
 def _text(spans: tuple[Span, ...]) -> Text:
     from rich.text import Text
 
-    text = Text(overflow="fold")
+    text = Text()
     for span in spans:
         text.append(span.text, _COLOURS[span.style])
     return text
@@ -129,7 +129,11 @@ def _table(block: Table, canvas: Canvas) -> RichTable:
     for index, width in zip(shown, widths, strict=True):
         column = block.columns[index]
         table.add_column(
-            column.title, justify="right" if column.right else "left", no_wrap=True, overflow="ellipsis", width=width
+            column.title,
+            justify="right" if column.right else "left",
+            no_wrap=not column.wraps,
+            overflow="fold" if column.wraps else "ellipsis",
+            width=width,
         )
     for row in block.rows:
         table.add_row(*(_text((row[index],)) for index in shown))

@@ -132,7 +132,7 @@ def _decided_by(image: ImageVerdict, report: MergedReport | None) -> list[Block]
     wanted = {name for reason in image.reasons if reason.outcome is image.outcome for name in reason.findings}
     findings = [merged for merged in report.findings if merged.finding.ids & wanted] if report else []
     if findings:
-        blocks += [BLANK, *findings_table(findings, limit=_DECIDING_SHOWN, indent=2)]
+        blocks += [BLANK, *findings_table(findings, limit=_DECIDING_SHOWN, indent=2, hint="--format json has all")]
     elif wanted:
         blocks.append(Line.of(f"rests on {listing(sorted(wanted))}", indent=4))
     return blocks

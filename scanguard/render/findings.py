@@ -34,8 +34,10 @@ def by_severity_and_package(findings: Iterable[MergedFinding]) -> list[MergedFin
     )
 
 
-def findings_table(findings: Sequence[MergedFinding], *, limit: int, indent: int = 0) -> tuple[Table | Line, ...]:
-    """The table, its first ``limit`` rows (0: all), and a line that says how many are not shown."""
+def findings_table(
+    findings: Sequence[MergedFinding], *, limit: int, indent: int = 0, hint: str = "--limit 0 shows all"
+) -> tuple[Table | Line, ...]:
+    """The table, its first ``limit`` rows (0: all), and a line that says how many are not shown, and ``hint``."""
     ordered = by_severity_and_package(findings)
     shown = ordered[:limit] if limit else ordered
     rows = tuple(_row(merged) for merged in shown)
@@ -43,7 +45,7 @@ def findings_table(findings: Sequence[MergedFinding], *, limit: int, indent: int
     hidden = len(ordered) - len(shown)
     if not hidden:
         return (table,)
-    note = Span(f"… {hidden:,} more, less severe or of equal severity; --limit 0 shows all", "muted")
+    note = Span(f"… {hidden:,} more, none of them more severe; {hint}", "muted")
     return (table, Line((note,), indent))
 
 

@@ -14,9 +14,7 @@ JSON_SCHEMA_VERSION: Final = 1
 """Grows when a key changes its meaning or goes; new keys may come at any time."""
 
 
-def verdicts_json(
-    verdicts: Sequence[Verdict], reports: Mapping[str, MergedReport], **more: JsonValue
-) -> str:
+def verdicts_json(verdicts: Sequence[Verdict], reports: Mapping[str, MergedReport], **more: JsonValue) -> str:
     """``{"schema_version": 1, "verdicts": [...], "reports": {name: ...}}``, and ``more`` beside them."""
     return to_json(
         {

@@ -17,8 +17,8 @@ WORST_FIRST = tuple(sorted(Severity, key=lambda severity: -severity.rank))
 
 def resolved_line(image: ResolvedImage) -> Line:
     """``linux/amd64 · registry/repository · sha256:…``."""
-    parts = [Span(str(image.platform)), Span(image.repository), Span(short_digest(image.digest))]
-    return Line(joined(parts, " · "), indent=2)
+    where = image.repository.removesuffix(f"@{image.digest}")
+    return Line(joined((Span(str(image.platform)), Span(where), Span(short_digest(image.digest))), " · "), indent=2)
 
 
 def counts_line(image: ImageVerdict) -> Line:
@@ -44,7 +44,8 @@ def has_looked(image: ImageVerdict) -> bool:
 def scanner_line(scanner: ScannerOutcome, now: datetime) -> Line:
     """What became of one scanner, in a phrase."""
     if scanner.status is ScannerStatus.FAILED:
-        return Line.of(Span("failed", "bad"), f": {scanner.error or 'no reason given'}")
+        spared = "" if scanner.needed else " (not needed: another scanner stands in)"
+        return Line.of(Span("failed", "bad"), f"{spared}: {scanner.error or 'no reason given'}")
     if scanner.status is ScannerStatus.PENDING:
         return Line.of(Span("not finished yet", "notice"))
     parts = [Span(count(scanner.findings, "finding"))]
@@ -93,7 +94,12 @@ def gaps_table(report: MergedReport | None, *, indent: int = 0) -> Table | None:
     ]
     if not rows:
         return None
-    columns = (Column("NOT LOOKED AT", weight=1), Column("HOW FAR"), Column("SCANNER", needs=100), Column("WHY", 2))
+    columns = (
+        Column("NOT LOOKED AT", weight=1),
+        Column("HOW FAR"),
+        Column("SCANNER", needs=100),
+        Column("WHY", weight=2, wraps=True),
+    )
     return Table(columns, tuple(rows), indent)
 
 

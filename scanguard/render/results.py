@@ -8,7 +8,7 @@ from datetime import datetime
 from scanguard.model.severity import Severity
 from scanguard.model.verdict import ImageVerdict, MergedFinding, MergedReport, Verdict
 from scanguard.render.document import Column, Document, Line, Span, Table, badge, severity_span
-from scanguard.render.text import ago, listing, short_digest
+from scanguard.render.text import ago, listing, short_digest, short_id
 
 _SHOWN = (Severity.CRITICAL, Severity.HIGH)
 
@@ -36,7 +36,7 @@ def _row(verdict: Verdict, now: datetime) -> tuple[Span, ...]:
         Span("by hand" if verdict.deployment.kind == "image" else verdict.deployment.name),
         Span(listing(images, most=2)),
         *(_count(verdict, severity) for severity in _SHOWN),
-        Span(verdict.id, "muted"),
+        Span(short_id(verdict.id), "muted"),
     )
 
 
@@ -72,7 +72,9 @@ def _affected(
     vulnerability: str, verdict: Verdict, reports: Mapping[str, MergedReport], now: datetime
 ) -> list[tuple[Span, ...]]:
     found = [
-        (image, merged) for image in verdict.images for merged in matching(vulnerability, reports.get(image.merged or ""))
+        (image, merged)
+        for image in verdict.images
+        for merged in matching(vulnerability, reports.get(image.merged or ""))
     ]
     known: list[tuple[ImageVerdict | None, MergedFinding | None]] = [*found] or [(None, None)]
     return [_affected_row(verdict, image, merged, now) for image, merged in known]
@@ -95,7 +97,7 @@ def _affected_row(
         Span("by hand" if verdict.deployment.kind == "image" else verdict.deployment.name, "strong"),
         Span(image.name if image else names),
         Span(digest, "muted"),
-        severity_span(finding.severity) if finding else Span("report gone", "odd"),
+        severity_span(finding.severity) if finding else Span("no details", "odd"),
         Span(finding.package.name if finding else ""),
         Span(finding.package.version if finding else ""),
         Span(", ".join(finding.fixed_versions) or "no fix known" if finding else "", "good"),

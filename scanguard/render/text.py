@@ -56,6 +56,11 @@ def short_digest(digest: str, hex_digits: int = 12) -> str:
     return f"{algorithm}{colon}{value[:hex_digits]}"
 
 
+def short_id(identifier: str) -> str:
+    """The beginning of an assessment's id: unique enough for ``scanguard explain``."""
+    return identifier[:12]
+
+
 def count(number: int, noun: str, plural: str = "") -> str:
     """``1 finding``, ``2 findings``, ``1,204 findings``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -10,7 +10,7 @@ from scanguard.render.advice import advice_for
 from scanguard.render.document import BLANK, Block, Column, Document, Entries, Line, Span, Table, badge, severity_span
 from scanguard.render.findings import findings_table
 from scanguard.render.phrases import WORST_FIRST, counts_line, gaps_table, resolved_line, scanner_line
-from scanguard.render.text import listing, span_of
+from scanguard.render.text import listing, short_id, span_of
 
 _KINDS = {
     "container_group": "container group",
@@ -42,7 +42,8 @@ def verdict_document(
         blocks += [_deployment_line(verdict), BLANK]
     for image in verdict.images:
         report = reports.get(image.merged) if image.merged else None
-        blocks += [*_image_blocks(image, report, now=now, limit=limit, freshness=freshness), BLANK]
+        title = image_title(image, judged=len(verdict.images) > 1)
+        blocks += [title, *_image_blocks(image, report, now=now, limit=limit, freshness=freshness), BLANK]
     return (*blocks, *conclusion(verdict))
 
 
@@ -61,7 +62,7 @@ def _deployment_line(verdict: Verdict) -> Line:
 def _image_blocks(
     image: ImageVerdict, report: MergedReport | None, *, now: datetime, limit: int, freshness: timedelta | None
 ) -> list[Block]:
-    blocks: list[Block] = [image_title(image)]
+    blocks: list[Block] = []
     if image.image:
         blocks.append(resolved_line(image.image))
     if image.error:
@@ -72,16 +73,19 @@ def _image_blocks(
         blocks += [BLANK, *findings_table(report.findings, limit=limit)]
     elif image.merged and report is None:
         blocks.append(Line.of(Span("Its stored report cannot be found; only the counts are left.", "odd"), indent=2))
+    if not image.scanners:
+        return [*blocks, Line(counts_line(image).spans, indent=2)]
     blocks += [BLANK, counts_line(image)]
     gaps = gaps_table(report)
     return [*blocks, BLANK, gaps] if gaps else blocks
 
 
-def image_title(image: ImageVerdict) -> Line:
-    """The image as it was named, and the container that runs it when that says more."""
+def image_title(image: ImageVerdict, *, judged: bool) -> Line:
+    """The image as it was named, the container that runs it when that says more, and its own verdict if asked."""
     role = "init container" if image.init else "container"
     told = f"  ({role} {image.container})" if image.container and image.container != image.name else ""
-    return Line.of(Span(image.name, "strong"), Span(told, "muted"))
+    verdict = ("  ", badge(image.outcome)) if judged else ()
+    return Line.of(Span(image.name, "strong"), Span(told, "muted"), *verdict)
 
 
 def error_lines(error: str, kind: str, *, indent: int) -> list[Line]:
@@ -120,7 +124,7 @@ def conclusion(verdict: Verdict) -> list[Block]:
     first = reasons[0] if reasons else None
     blocks: list[Block] = [Line.of(badge(verdict.outcome), "  ", *(_reason(first) if first else _no_reason(verdict)))]
     blocks += [Line.of(*_reason(reason), indent=_width_of(verdict.outcome)) for reason in reasons[1:]]
-    explain = Span(f"scanguard explain {verdict.id}", "muted")
+    explain = Span(f"scanguard explain {short_id(verdict.id)}", "muted")
     return [*blocks, Line((explain,), indent=_width_of(verdict.outcome))]
 
 
@@ -157,7 +161,7 @@ def summary_document(verdicts: Sequence[Verdict]) -> Document:
             badge(verdict.outcome),
             Span(verdict.deployment.name),
             *(severity_span(severity, f"{_total([verdict], severity):,}") for severity in severities),
-            Span(verdict.id, "muted"),
+            Span(short_id(verdict.id), "muted"),
         )
         for verdict in verdicts
     )
@@ -166,5 +170,9 @@ def summary_document(verdicts: Sequence[Verdict]) -> Document:
 
 def _total(verdicts: Sequence[Verdict], severity: object) -> int:
     return sum(
-        number for verdict in verdicts for image in verdict.images for key, number in image.counts.items() if key == severity
+        number
+        for verdict in verdicts
+        for image in verdict.images
+        for key, number in image.counts.items()
+        if key == severity
     )
