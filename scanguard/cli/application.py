@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
     from scanguard.app import Accepted, Progress
+    from scanguard.hooks import PluginContext
     from scanguard.model.verdict import MergedReport, Verdict
     from scanguard.ports import Backend
 
@@ -18,6 +19,9 @@ class Application(Protocol):
     @property
     def backend(self) -> Backend:
         """The five ports."""
+
+    def plugin_context(self, instance: str) -> PluginContext:
+        """What the engine lends to an object of this name; for commands of plugins."""
 
     async def __aenter__(self) -> Self:
         """Open."""

@@ -28,10 +28,6 @@ def _load_plugins(environ: Mapping[str, str]) -> Plugins:
     return load_plugins(environ)
 
 
-def _plugin_context(context: CliContext, name: str) -> PluginContext:
-    raise NotImplementedError
-
-
 @dataclass
 class CliContext:
     """Global options, and the ways into the application, which tests replace.
@@ -46,7 +42,6 @@ class CliContext:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     open_app: Callable[[AppOptions], Application] = _open_app
     load_plugins: Callable[[Mapping[str, str]], Plugins] = _load_plugins
-    make_plugin_context: Callable[[CliContext, str], PluginContext] = _plugin_context
     _plugins: Plugins | None = None
 
     def plugins(self) -> Plugins:
@@ -61,7 +56,7 @@ class CliContext:
 
     def plugin_context(self, name: str) -> PluginContext:
         """What the command of this name gets; raises ConfigError when the configuration cannot be used."""
-        return self.make_plugin_context(self, name)
+        return self.load().plugin_context(name)
 
     def load(
         self,

@@ -56,7 +56,7 @@ def event(
     payload = read_payload(file)
     app = context.load(offline=offline, scanners=scanners, platform=platform, insecure_registries=insecure_registries)
     accepted, judged = run(_take(app, payload, no_wait, context))
-    ctx.exit(_tell(accepted, judged, form=form, limit=limit))
+    ctx.exit(int(_tell(accepted, judged, form=form, limit=limit)))
 
 
 def read_payload(file: BinaryIO) -> bytes:

@@ -52,13 +52,10 @@ async def find_one(app: Application, text: str) -> Verdict:
     """
     if _ID.fullmatch(text) and (verdict := await _by_id(app, text)):
         return verdict
-    records = app.backend.records
-    for found in (
-        await records.query(RecordQuery(resource=text, limit=1)),
-        await by_image(app.backend, RecordQuery(image=text, limit=1)),
-    ):
-        if found:
-            return found[0]
+    if found := await app.backend.records.query(RecordQuery(resource=text, limit=1)):
+        return found[0]
+    if found := await by_image(app.backend, RecordQuery(image=text, limit=1)):
+        return found[0]
     why = (await app.dead([text])).get(text)
     if why:
         raise click.UsageError(f"{text} has no verdict; it was given up: {neutralise(why)}")

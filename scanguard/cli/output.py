@@ -12,6 +12,8 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TextIO
 
+from scanguard.errors import ScanguardError
+
 if TYPE_CHECKING:
     from scanguard.render.document import Document
     from scanguard.render.draw import Canvas
@@ -70,6 +72,10 @@ def _write(stream: TextIO | None, text: str) -> None:
         stream.flush()
     except BrokenPipeError:
         _silence(stream)
+    except OSError as exc:
+        _silence(stream)
+        if stream is sys.stdout:
+            raise ScanguardError(f"the result cannot be written to standard output: {exc.strerror}") from exc
 
 
 def _silence(stream: TextIO) -> None:

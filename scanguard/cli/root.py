@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from scanguard.cli.context import CliContext
 from scanguard.cli.exit_codes import HELP
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
-COMMANDS: Final = {
+_BUILT_IN: Final = {
     "scan": "Scan images and judge them.",
     "event": "Take deployment events from a file, and wait for their verdicts.",
     "results": "List stored verdicts, or what runs a vulnerability now.",
@@ -25,6 +26,7 @@ COMMANDS: Final = {
     "plugins": "Show installed plugins, and why one is not loaded.",
     "completion": "Print the completion script of a shell.",
 }
+COMMANDS: Final = {name: help for name, help in _BUILT_IN.items() if find_spec(f"scanguard.cli.{name}")}
 """Built-in commands in the order of a first day; each is ``scanguard.cli.NAME:NAME``."""
 
 EPILOG: Final = f"""\b
@@ -84,7 +86,7 @@ class LazyGroup(click.Group):
         except (Exception, KeyboardInterrupt) as exc:  # the last line of defence, told as an internal error
             from scanguard.cli.errors import report
 
-            ctx.exit(report(exc))
+            ctx.exit(int(report(exc)))
 
     def _plugin_commands(self, ctx: click.Context) -> dict[str, str]:
         from scanguard.cli.plugin_commands import plugin_command_summaries

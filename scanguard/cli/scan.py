@@ -51,7 +51,7 @@ def scan(
     context = ctx.ensure_object(CliContext)
     app = context.load(offline=offline, scanners=scanners, platform=platform, insecure_registries=insecure_registries)
     judged = run(_scan(app, images, force, context))
-    ctx.exit(tell(judged, form=form, limit=limit))
+    ctx.exit(int(tell(judged, form=form, limit=limit)))
 
 
 async def _scan(app: Application, images: tuple[str, ...], force: bool, context: CliContext) -> Judged:

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from scanguard.app import Accepted, AppOptions, Progress
 from scanguard.cli.context import CliContext
 from scanguard.cli.root import cli
+from scanguard.hooks import PluginContext
 from scanguard.model.verdict import MergedReport, Verdict
 from scanguard.ports import Backend
 from scanguard.testing.memory import MemoryBackend
@@ -39,6 +40,7 @@ class FakeApplication:
     images: list[tuple[tuple[str, ...], bool]] = field(default_factory=list)
     worked: list[tuple[tuple[str, ...] | None, bool]] = field(default_factory=list)
     is_open: bool = False
+    context: PluginContext | None = None
 
     @property
     def backend(self) -> Backend:
@@ -49,6 +51,12 @@ class FakeApplication:
         """Note the options, as the composition root would use them."""
         self.options = options
         return self
+
+    def plugin_context(self, instance: str) -> PluginContext:
+        """The canned context."""
+        if self.context is None:
+            raise AssertionError(f"no context was given for {instance}")
+        return self.context
 
     async def __aenter__(self) -> Self:
         """Open, and put the canned verdicts into the records."""

@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 
+from scanguard import errors
 from scanguard.model.report import Coverage
 from scanguard.model.verdict import MergedReport, Outcome, Reason
-from scanguard.render.advice import advice_for
+from scanguard.render.advice import _ADVICE, advice_for
 from scanguard.render.document import Document, Table, words
 from scanguard.render.explain import DeliveryLine, explain_document
 from scanguard.render.findings import best_known_id, by_severity_and_package, findings_table
@@ -199,8 +200,5 @@ def test_json_is_ascii_versioned_and_whole() -> None:
 
 
 def test_advice_names_only_errors_that_exist() -> None:
-    import scanguard.errors as errors
-    from scanguard.render import advice
-
-    assert all(issubclass(getattr(errors, name), errors.ScanguardError) for name in advice._ADVICE)
+    assert all(issubclass(getattr(errors, name), errors.ScanguardError) for name in _ADVICE)
     assert advice_for("SomethingElse") == ""
