@@ -49,6 +49,7 @@ Examples:
 @click.option("--resource", metavar="ID", help="Of one deployment, by its resource id.")
 @click.option(
     "--limit",
+    metavar="N",
     type=click.IntRange(min=1, max=10_000),
     default=50,
     show_default=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from importlib import import_module
@@ -14,8 +13,8 @@ import click
 
 from scanguard.cli.context import CliContext
 from scanguard.cli.exit_codes import HELP
+from scanguard.cli.logs import LEVELS, configure_logs
 
-LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 _BUILT_IN: Final = {
     "scan": "Scan images and judge them.",
     "event": "Take deployment events from a file, and wait for their verdicts.",
@@ -134,7 +133,7 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
 )
 @click.option(
     "--log-level",
-    type=click.Choice(LOG_LEVELS, case_sensitive=False),
+    type=click.Choice(LEVELS, case_sensitive=False),
     default="warning",
     show_default=True,
     help="What is logged to standard error.",
@@ -155,7 +154,4 @@ def cli(ctx: click.Context, /, *, config_paths: tuple[Path, ...], data_dir: Path
     """
     given = ctx.ensure_object(CliContext)
     ctx.obj = replace(given, config_paths=config_paths or None, data_dir=data_dir)
-    if "--help" not in sys.argv[1:]:
-        from scanguard.cli.logs import configure_logs
-
-        configure_logs(log_level)
+    configure_logs(log_level)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from scanguard.model.severity import Severity
 from scanguard.model.verdict import ImageVerdict, MergedReport, Outcome, Reason, Verdict
 from scanguard.render.advice import advice_for
 from scanguard.render.document import BLANK, Block, Column, Document, Entries, Line, Span, Table, badge, severity_span
@@ -160,7 +161,7 @@ def summary_document(verdicts: Sequence[Verdict]) -> Document:
         (
             badge(verdict.outcome),
             Span(verdict.deployment.name),
-            *(severity_span(severity, f"{_total([verdict], severity):,}") for severity in severities),
+            *(_amount(verdict, severity) for severity in severities),
             Span(short_id(verdict.id), "muted"),
         )
         for verdict in verdicts
@@ -168,11 +169,10 @@ def summary_document(verdicts: Sequence[Verdict]) -> Document:
     return (Table(columns, rows),)
 
 
-def _total(verdicts: Sequence[Verdict], severity: object) -> int:
-    return sum(
-        number
-        for verdict in verdicts
-        for image in verdict.images
-        for key, number in image.counts.items()
-        if key == severity
-    )
+def _amount(verdict: Verdict, severity: Severity) -> Span:
+    total = _total([verdict], severity)
+    return severity_span(severity, f"{total:,}") if total else Span("0", "muted")
+
+
+def _total(verdicts: Sequence[Verdict], severity: Severity) -> int:
+    return sum(image.counts.get(severity, 0) for verdict in verdicts for image in verdict.images)
