@@ -48,9 +48,10 @@ async def _explain(app: Application, subject: str, form: str) -> None:
         reports = await app.reports(verdict)
         items = await deliveries_of(app.backend, verdict.id)
         now = app.backend.clock.now()
+        freshness = app.freshness(verdict)
     if form == "json":
         told: list[JsonValue] = [item.model_dump(mode="json", exclude={"lease", "lease_until"}) for item in items]
         write(verdicts_json([verdict], reports, deliveries=told))
     else:
         lines = [delivery_line(item, now) for item in items]
-        show(explain_document(verdict, reports, now=now, deliveries=lines))
+        show(explain_document(verdict, reports, now=now, deliveries=lines, freshness=freshness))

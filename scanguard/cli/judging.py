@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from scanguard.cli.deliveries import deliveries_of, delivery_line
@@ -33,6 +33,8 @@ class Judged:
     unfinished: tuple[str, ...]
     failed: tuple[OutboxItem, ...]
     """Deliveries that were given up."""
+    freshness: Mapping[str, timedelta | None]
+    """By id of the verdict: how long a scan counts as fresh."""
     at: datetime
 
     @property
@@ -64,7 +66,15 @@ async def _collect(app: Application, ids: Sequence[str]) -> Judged:
         failed += [item for item in items if item.state is OutboxState.DEAD]
     unfinished = tuple(id for id, verdict in found.items() if verdict is None and id not in dead)
     gone = {id: why for id, why in dead.items() if found.get(id) is None}
-    return Judged(verdicts, reports, gone, unfinished, tuple(failed), app.backend.clock.now())
+    return Judged(
+        verdicts=verdicts,
+        reports=reports,
+        dead=gone,
+        unfinished=unfinished,
+        failed=tuple(failed),
+        freshness={verdict.id: app.freshness(verdict) for verdict in verdicts},
+        at=app.backend.clock.now(),
+    )
 
 
 def tell(judged: Judged, *, form: str, limit: int) -> ExitCode:
@@ -89,7 +99,10 @@ def _document(judged: Judged, limit: int) -> Document:
     document: Document = ()
     for position, verdict in enumerate(judged.verdicts):
         gap = (BLANK, BLANK) if position else ()
-        document += (*gap, *verdict_document(verdict, judged.reports, now=judged.at, limit=limit))
+        told = verdict_document(
+            verdict, judged.reports, now=judged.at, limit=limit, freshness=judged.freshness[verdict.id]
+        )
+        document += (*gap, *told)
     if len(judged.verdicts) > 1:
         document += (BLANK, BLANK, *summary_document(judged.verdicts))
     return document

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
@@ -51,6 +52,10 @@ class FakeApplication:
         """Note the options, as the composition root would use them."""
         self.options = options
         return self
+
+    def freshness(self, verdict: Verdict) -> timedelta | None:
+        """A day, for every chain."""
+        return timedelta(days=1)
 
     def plugin_context(self, instance: str) -> PluginContext:
         """The canned context."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Mapping
 
 import pytest
@@ -45,6 +47,7 @@ def test_a_cold_start_imports_nothing_it_does_not_need(argument: str, allowed: t
 
 _WRITE_A_LOT = """
 import sys
+import termios
 from scanguard.cli.output import note, write
 for _ in range(20):
     write("x" * 100_000 + "\\n")
@@ -128,3 +131,61 @@ def test_signals_end_the_work_gracefully(arguments: list[str], number: signal.Si
     assert out == b"cleaned up\n"
     assert told in err
     assert b"Traceback" not in err
+
+
+_SCAN_ON_A_TERMINAL = """
+import sys
+import termios
+from scanguard.app import Progress
+from scanguard.cli.context import CliContext
+from scanguard.cli.root import cli
+from scanguard.model.verdict import Outcome
+from scanguard.testing.commands import FakeApplication
+from scanguard.testing.samples import sample_image_verdict, sample_report, sample_verdict
+
+report = sample_report()
+image = sample_image_verdict(report, Outcome.FAIL, container="web\\x1b]0;owned\\x07")
+app = FakeApplication(
+    [sample_verdict(images=[image])], {image.merged: report}, steps=[Progress("a", "evil\\x1b[2J", "osv", "scanning")]
+)
+cli.main(args=["scan", "x:1"], prog_name="scanguard", obj=CliContext(open_app=app.load))
+"""
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_a_terminal_gets_colour_in_its_own_width_and_no_foreign_sequence(columns: int) -> None:
+    leader, follower = os.openpty()
+    termios.tcsetwinsize(follower, (24, columns))
+    environ = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
+    with subprocess.Popen(  # noqa: S603  # this interpreter, a constant script
+        [sys.executable, "-c", _SCAN_ON_A_TERMINAL],
+        stdout=follower,
+        stderr=follower,
+        env={**environ, "TERM": "xterm-256color"},
+    ) as child:
+        os.close(follower)
+        shown = read_all(leader)
+    assert child.returncode == 10
+    text = shown.decode()
+    assert "\x1b[1;31mFAIL\x1b[0m" in text
+    assert "\x1b]0" not in text
+    assert "\x07" not in text
+    assert "evil\x1b" not in text
+    result = text[text.index("Container group") :]
+    plain = re.sub(r"\x1b\[[\d;]*m", "", result).replace("\r", "")
+    assert max(len(line) for line in plain.splitlines()) <= columns
+    assert "CRITICAL" in plain
+
+
+def read_all(leader: int) -> bytes:
+    """Everything written to a pseudo-terminal until its last writer is gone."""
+    chunks: list[bytes] = []
+    while True:
+        try:
+            chunk = os.read(leader, 65_536)
+        except OSError:  # Linux answers EIO when the other side is closed
+            chunk = b""
+        if not chunk:
+            os.close(leader)
+            return b"".join(chunks)
+        chunks.append(chunk)

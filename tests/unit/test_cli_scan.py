@@ -125,7 +125,7 @@ def test_a_reused_scan_is_said() -> None:
     image = sample_image_verdict(REPORT, Outcome.FAIL, scanners=(scanner,))
     result = invoke(["scan", "x:1"], FakeApplication([sample_verdict(images=[image])], MERGED))
     assert "reused: an earlier scan of this digest" in result.stdout
-    assert "--force scans again" in result.stdout
+    assert "fresh for another 22 h; --force scans again" in result.stdout
 
 
 def test_progress_is_a_line_per_step_on_standard_error_when_nobody_watches() -> None:
