@@ -14,6 +14,7 @@ from scanguard.cli.progress import progress_listener
 from scanguard.engine.documents import OutboxState
 from scanguard.render.document import BLANK, Document
 from scanguard.render.json_text import verdicts_json
+from scanguard.render.text import count
 from scanguard.render.verdict import summary_document, verdict_document
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class Judged:
     unfinished: tuple[str, ...]
     failed: tuple[OutboxItem, ...]
     """Deliveries that were given up."""
+    waiting: int
+    """Deliveries that are still to be made."""
     freshness: Mapping[str, timedelta | None]
     """By id of the verdict: how long a scan counts as fresh."""
     at: datetime
@@ -59,11 +62,10 @@ async def _collect(app: Application, ids: Sequence[str]) -> Judged:
     found = {id: await app.verdict(id) for id in ids}
     verdicts = tuple(verdict for verdict in found.values() if verdict)
     reports: dict[str, MergedReport] = {}
-    failed: list[OutboxItem] = []
+    items: list[OutboxItem] = []
     for verdict in verdicts:
         reports.update(await app.reports(verdict))
-        items = await deliveries_of(app.backend, verdict.id)
-        failed += [item for item in items if item.state is OutboxState.DEAD]
+        items += await deliveries_of(app.backend, verdict.id)
     unfinished = tuple(id for id, verdict in found.items() if verdict is None and id not in dead)
     gone = {id: why for id, why in dead.items() if found.get(id) is None}
     return Judged(
@@ -71,7 +73,8 @@ async def _collect(app: Application, ids: Sequence[str]) -> Judged:
         reports=reports,
         dead=gone,
         unfinished=unfinished,
-        failed=tuple(failed),
+        failed=tuple(item for item in items if item.state is OutboxState.DEAD),
+        waiting=sum(item.state is OutboxState.PENDING for item in items),
         freshness={verdict.id: app.freshness(verdict) for verdict in verdicts},
         at=app.backend.clock.now(),
     )
@@ -92,6 +95,8 @@ def tell(judged: Judged, *, form: str, limit: int) -> ExitCode:
     for item in judged.failed:
         line = delivery_line(item, judged.at)
         note(f"Delivery failed: {line.destination}, {line.detail}")
+    if judged.waiting:
+        note(f"{count(judged.waiting, 'delivery', 'deliveries')} still to be made; `scanguard worker` goes on with it.")
     return judged.code
 
 

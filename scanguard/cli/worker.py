@@ -56,11 +56,16 @@ async def _until_signal(work: asyncio.Task[None]) -> bool:
         if work.done():
             work.result()
             return False
+        _forget_signals(loop)  # a second Ctrl-C does not wait for the clean-up
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
         return True
     finally:
         work.cancel()
         signalled.cancel()
-        for number in _STOPPING:
-            loop.remove_signal_handler(number)
+        _forget_signals(loop)
+
+
+def _forget_signals(loop: asyncio.AbstractEventLoop) -> None:
+    for number in _STOPPING:
+        loop.remove_signal_handler(number)

@@ -125,6 +125,7 @@ def test_explain_tells_the_story_with_the_deliveries() -> None:
     )
     assert failing.exit_code == 12
     assert "Delivery failed: told by ops, after 5 attempts" in failing.stderr
+    assert "1 delivery still to be made" in failing.stderr
 
 
 def test_an_ambiguous_beginning_lists_the_ids() -> None:

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from datetime import timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from scanguard import errors
 from scanguard.model.report import Coverage
 from scanguard.model.verdict import MergedReport, Outcome, Reason
 from scanguard.render.advice import _ADVICE, advice_for
 from scanguard.render.document import Document, Table, words
+from scanguard.render.draw import Canvas, draw
 from scanguard.render.explain import DeliveryLine, explain_document
 from scanguard.render.findings import best_known_id, by_severity_and_package, findings_table
 from scanguard.render.json_text import verdicts_json
@@ -202,3 +206,22 @@ def test_json_is_ascii_versioned_and_whole() -> None:
 def test_advice_names_only_errors_that_exist() -> None:
     assert all(issubclass(getattr(errors, name), errors.ScanguardError) for name in _ADVICE)
     assert advice_for("SomethingElse") == ""
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.text(max_size=60))
+def test_no_foreign_text_anywhere_reaches_the_terminal_raw(text: str) -> None:
+    scanner = sample_scanner(status="failed", error=text, error_kind=text)
+    image = IMAGE.model_copy(update={"name": text, "container": text, "error": text, "scanners": (scanner,)})
+    verdict = sample_verdict(images=[image], reasons=(Reason(policy=text, outcome=Outcome.FAIL, message=text),))
+    told = [DeliveryLine(text, text, text)]
+    for document in (
+        verdict_document(verdict, REPORTS, now=NOW),
+        explain_document(verdict, REPORTS, now=NOW, deliveries=told),
+        results_document([verdict], now=NOW),
+        affected_document(text, [], {}, now=NOW),
+    ):
+        drawn = draw(document, Canvas(80))
+        assert all(
+            character == "\n" or unicodedata.category(character) not in ("Cc", "Cf", "Cs") for character in drawn
+        )
