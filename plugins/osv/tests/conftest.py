@@ -7,7 +7,7 @@ import json
 import logging
 import zipfile
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import JsonValue
+from scanguard_osv.importing import import_exports
+
 from scanguard.hooks import PluginContext, ScanRequest
 from scanguard.http import HttpFactory
 from scanguard.model.image import ResolvedImage
 from scanguard.oci.blobs import ImageFile
 from scanguard.oci.client import ImageClient
-from scanguard_osv.importing import import_exports
 
 DATA = Path(__file__).parent / "data"
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
@@ -77,7 +78,7 @@ class MemoryImages(ImageClient):
     async def _open(self) -> AsyncIterator[Any]:
         yield self._reader
 
-    def open(self, image: ResolvedImage) -> Any:
+    def open(self, image: ResolvedImage) -> AbstractAsyncContextManager[Any]:
         return self._open()
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 from pydantic import JsonValue
-from scanguard.model.finding import Finding
-from scanguard.model.severity import Severity
 from scanguard_osv.advisory import Advisory, parse_advisory
 from scanguard_osv.mapping import map_findings
 from scanguard_osv.matching import Match, match
 from scanguard_osv.os_release import OsRelease
 from scanguard_osv.packages import InstalledPackage, PackageKind
+
+from scanguard.model.finding import Finding
+from scanguard.model.severity import Severity
 
 RECORDS = Path(__file__).parent / "data/debian"
 DEBIAN_9 = OsRelease("debian", "9")
@@ -137,7 +138,7 @@ def rating(kind: str, score: str) -> JsonValue:
 
 
 def entry(**fields: JsonValue) -> JsonValue:
-    package = {"ecosystem": "Debian:9", "name": "openssl"}
+    package: JsonValue = {"ecosystem": "Debian:9", "name": "openssl"}
     return [{"package": package, "versions": ["1.1.0l-1~deb9u5"], **fields}]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 import pytest
@@ -31,7 +32,8 @@ def entry(
     kind: str = "ECOSYSTEM",
     versions: Sequence[str] = (),
 ) -> JsonValue:
-    ranges: list[JsonValue] = [{"type": kind, "events": list(events)}] if events else []
+    steps: list[JsonValue] = [dict(event) for event in events or ()]
+    ranges: list[JsonValue] = [{"type": kind, "events": steps}] if events else []
     return {"package": {"ecosystem": ecosystem, "name": name}, "ranges": ranges, "versions": list(versions)}
 
 
@@ -136,9 +138,8 @@ def test_the_order_of_events_does_not_matter(events: Events, version: str) -> No
 
 @given(data=st.binary(max_size=300))
 def test_any_bytes_give_an_advisory_or_its_own_error(data: bytes) -> None:
-    with pytest.raises(UnreadableAdvisoryError):
-        parse_advisory(data)
-        raise UnreadableAdvisoryError("an advisory after all")
+    with contextlib.suppress(UnreadableAdvisoryError):
+        assert parse_advisory(data).id
 
 
 @pytest.mark.parametrize(
