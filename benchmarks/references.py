@@ -1,4 +1,4 @@
-"""Parsing image references against matching the grammar's bare regular expression: ``python benchmarks/references.py``."""
+"""Parsing image references against the bare regular expression: ``python benchmarks/references.py``."""
 
 from __future__ import annotations
 
