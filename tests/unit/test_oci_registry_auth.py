@@ -257,6 +257,42 @@ async def test_each_answer_of_a_token_server_has_its_error(answer: Answer, kind:
         assert_safe(caught.value)
 
 
+async def test_a_token_server_that_hangs_holds_up_no_other_registry() -> None:
+    async with FakeRegistry(auth="bearer") as hanging, FakeRegistry(auth="bearer", public={REPOSITORY}) as good:
+        hanging.faults.append(always("/token", lambda: Answer(delay_s=60)))
+        good.push_image(REPOSITORY, tag="1.4")
+        async with client_of(
+            good, settings=RegistrySettings(insecure=(good.host, hanging.host), timeout_s=2)
+        ) as client:
+            waiting = asyncio.create_task(read(client, hanging))
+            for _ in range(500):
+                if hanging.seen("GET", "/token"):
+                    break
+                await asyncio.sleep(0.01)
+            assert await asyncio.wait_for(read(client, good), 1)
+            assert not waiting.done()
+            waiting.cancel()
+
+
+async def test_a_scope_that_names_no_repository_is_passed_on() -> None:
+    """As public.ecr.aws does."""
+    async with FakeRegistry() as registry, client_of(registry) as client:
+        challenge = f'Bearer realm="{registry.url}/token",service="registry.test",scope="aws"'
+        registry.faults.append(times(1, "/v2/", lambda: error(401, "UNAUTHORIZED", {"WWW-Authenticate": challenge})))
+        registry.push_image(REPOSITORY, tag="1.4")
+        await read(client, registry)
+        assert registry.seen("GET", "/token")[0].query["scope"] == ["aws"]
+
+
+async def test_no_scope_of_the_registrys_choice_reaches_another_repository_or_asks_to_push() -> None:
+    async with FakeRegistry(auth="bearer") as registry, client_of(registry, PASSWORD) as client:
+        challenge = f'Bearer realm="{registry.url}/token",service="registry.test",scope="repository:other/thing:push,*"'
+        registry.faults.append(times(1, "/v2/", lambda: error(401, "UNAUTHORIZED", {"WWW-Authenticate": challenge})))
+        registry.push_image(REPOSITORY, tag="1.4")
+        await read(client, registry)
+        assert registry.seen("GET", "/token")[0].query["scope"] == ["repository:shop/api:pull"]
+
+
 @pytest.mark.parametrize(
     "lifetime", ["-1", "0", "1e999", '"60"', "null", "true", "NaN"], ids=lambda lifetime: f"expires_in={lifetime}"
 )
