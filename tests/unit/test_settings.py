@@ -369,3 +369,22 @@ def test_whatever_tags_a_workload_has_it_gets_at_least_what_it_gets_without_them
 
 def test_the_built_in_defaults_pass_their_own_grammar() -> None:
     assert "default" in parse_settings(built_in()).chains
+
+
+DOCUMENT = (Path(__file__).parents[2] / "docs/configuration.md").read_text(encoding="utf-8")
+
+
+def _keys(schema: dict[str, Any]) -> set[str]:
+    """Every key of the grammar itself."""
+    keys = set(schema.get("properties", {}))
+    for definition in schema.get("$defs", {}).values():
+        if definition.get("title") != "Platform":
+            keys |= set(definition.get("properties", {}))
+    return keys
+
+
+def test_every_key_is_documented_and_the_documented_example_is_the_tested_one() -> None:
+    assert sorted(key for key in _keys(Settings.model_json_schema()) if f"`{key}`" not in DOCUMENT) == []
+    example = DOCUMENT.split("```yaml\n")[1].split("```")[0]
+    assert example.startswith(DESIGN_EXAMPLE)
+    bound(example)
