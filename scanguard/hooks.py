@@ -13,20 +13,22 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pluggy
 from pydantic import BaseModel, ConfigDict, JsonValue, SecretStr
 
-from scanguard.http import HttpFactory
 from scanguard.model.deployment import Deployment, Event
 from scanguard.model.image import ResolvedImage
 from scanguard.model.report import ScannerInfo, ScanReport
 from scanguard.model.secret import SecretRef
 from scanguard.model.verdict import ImageVerdict, MergedReport, PolicyDecision, Verdict
-from scanguard.oci.client import ImageClient
-from scanguard.oci.credentials import CredentialSource
 from scanguard.ports import Clock, Receipt
+
+if TYPE_CHECKING:  # plugins are listed without loading an HTTP client
+    from scanguard.http import HttpFactory
+    from scanguard.oci.client import ImageClient
+    from scanguard.oci.credentials import CredentialSource
 
 API_VERSION = 1
 """Version of this API. A plugin module says which it was written for: ``scanguard_api_version = 1``."""

@@ -181,20 +181,17 @@ class RecordQuery:
 class Records(Protocol):
     """Verdicts, for people who ask later. The engine's store is the record; sinks hold copies."""
 
-    async def save(self, verdict: Verdict, vulnerabilities: Mapping[str, Sequence[str]]) -> None:
-        """Store a verdict; ``vulnerabilities`` gives, per image digest, every finding id and alias.
+    async def save(self, verdict: Verdict) -> None:
+        """Store a verdict. The same assessment again replaces; a lower revision than stored changes nothing."""
 
-        The same assessment again replaces; a lower revision than the stored one changes nothing.
-        """
+    async def index(self, digest: str, vulnerabilities: Sequence[str]) -> None:
+        """Remember every finding id and alias of an image; the same digest again replaces the set."""
 
     async def query(self, query: RecordQuery) -> Sequence[Verdict]:
         """The verdicts that match."""
 
     async def previous(self, resource_id: str, before_id: str) -> Verdict | None:
-        """The deployment's newest verdict of another assessment than ``before_id`` (ids lower-cased)."""
-
-    async def vulnerabilities(self, digest: str) -> Sequence[str]:
-        """Every id and alias known to be in an image."""
+        """The deployment's newest verdict of another assessment than ``before_id``; ids in any case."""
 
 
 @dataclass(frozen=True, slots=True)

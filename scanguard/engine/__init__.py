@@ -1,1 +1,1 @@
-
+"""The engine: assess, scan, deliver, sweep over ports."""

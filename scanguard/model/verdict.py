@@ -78,6 +78,8 @@ class ScannerOutcome(Model):
     scanned_at: Instant | None = None
     reused: bool = False
     """True when an earlier scan of the same digest was fresh enough."""
+    needed: bool = True
+    """False when the chain lets another scanner's report stand in for this one."""
     error: str = ""
     error_kind: str = ""
     findings: int = 0

@@ -1,0 +1,74 @@
+"""Finding stored verdicts by what people type: an id's beginning, a resource, an image."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from scanguard.errors import InvalidReferenceError
+from scanguard.model.reference import ImageReference
+from scanguard.ports import RecordQuery
+from scanguard.render.text import listing, neutralise
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scanguard.cli.application import Application
+    from scanguard.model.verdict import Verdict
+    from scanguard.ports import Backend
+
+LEAST_PREFIX: Final = 4
+_ID: Final = re.compile(rf"[0-9A-Za-z_-]{{{LEAST_PREFIX},64}}")
+_AMBIGUOUS_SHOWN: Final = 5
+
+
+def image_spellings(text: str) -> list[str]:
+    """The ways the records may know an image: as typed, normalised, and, without tag or digest, its repository."""
+    try:
+        reference = ImageReference.parse(text)
+    except InvalidReferenceError:
+        return [text]
+    spellings = [text, str(reference)]
+    if reference.digest is None and ":" not in text.rpartition("/")[2]:
+        spellings.append(reference.name)
+    return list(dict.fromkeys(spellings))
+
+
+async def by_image(backend: Backend, query: RecordQuery) -> Sequence[Verdict]:
+    """The query's answer for the first spelling of its image that has one."""
+    for spelling in image_spellings(query.image or ""):
+        if found := await backend.records.query(replace(query, image=spelling)):
+            return found
+    return ()
+
+
+async def find_one(app: Application, text: str) -> Verdict:
+    """The verdict with this id or unique beginning of one, else a resource's or an image's newest.
+
+    Raises click's UsageError when nothing matches or several ids do.
+    """
+    if _ID.fullmatch(text) and (verdict := await _by_id(app, text)):
+        return verdict
+    if found := await app.backend.records.query(RecordQuery(resource=text, limit=1)):
+        return found[0]
+    if found := await by_image(app.backend, RecordQuery(image=text, limit=1)):
+        return found[0]
+    why = (await app.dead([text])).get(text)
+    if why:
+        raise click.UsageError(f"{text} has no verdict; it was given up: {neutralise(why)}")
+    raise click.UsageError(
+        f"nothing stored matches {neutralise(text)!r}: give an assessment's id (or its first {LEAST_PREFIX} characters "
+        "or more), a resource id, or an image. `scanguard results` lists what there is."
+    )
+
+
+async def _by_id(app: Application, text: str) -> Verdict | None:
+    found = await app.backend.records.query(RecordQuery(id=text, limit=_AMBIGUOUS_SHOWN + 1))
+    exact = next((verdict for verdict in found if verdict.id == text), None)
+    if exact or len(found) <= 1:
+        return exact or (found[0] if found else None)
+    ids = listing([verdict.id for verdict in found], most=_AMBIGUOUS_SHOWN)
+    raise click.UsageError(f"several ids begin with {text}: {ids}")

@@ -1,0 +1,396 @@
+"""Advance one assessment: describe, resolve, wait, judge, publish. Running twice does no harm."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+
+from scanguard.engine.context import EngineContext
+from scanguard.engine.documents import (
+    Assessment,
+    AssessmentState,
+    Head,
+    ImageState,
+    OutboxItem,
+    OutboxRef,
+    ScanTask,
+    TaskUse,
+    assessment_id,
+    head_partition,
+    outbox_id,
+)
+from scanguard.engine.judge import Judge
+from scanguard.engine.plan import Plan, Progress
+from scanguard.engine.store import Stored
+from scanguard.engine.tasks import Tasks, Want
+from scanguard.errors import (
+    BackendError,
+    ConflictError,
+    EventError,
+    PlatformError,
+    RegistryThrottledError,
+    ScanguardError,
+)
+from scanguard.model.deployment import Container, Deployment, Event
+from scanguard.model.verdict import Verdict
+from scanguard.ports import Message, MessageKind, Outgoing
+
+_MAX_STEPS = 50
+_Step = tuple[Stored[Assessment] | None, list[Outgoing]]
+
+
+class AssessHandler:
+    """Handles ``intake`` and ``assess`` messages."""
+
+    def __init__(self, context: EngineContext) -> None:
+        self._context = context
+        self._backend = context.backend
+        self._store = context.store
+        self._host = context.host
+        self._limits = context.limits
+        self._judge = Judge(context)
+        self._tasks = Tasks(context)
+
+    async def handle(self, message: Message) -> list[Outgoing]:
+        """Take every step that can be taken now; the messages of each are sent when all are done."""
+        if message.kind is MessageKind.INTAKE:
+            stored: Stored[Assessment] | None = await self._begin(message)
+        else:
+            stored = await self._store.get(Assessment, message.id)
+        messages: list[Outgoing] = []
+        for _ in range(_MAX_STEPS):
+            if stored is None:
+                return messages
+            try:
+                following, sent = await self._step(stored)
+            except ConflictError:
+                stored = await self._store.get(Assessment, stored.document.id)
+                continue
+            messages += sent
+            stored = following
+        raise BackendError(f"assessment {message.id} is changed by others all the time; trying again later")
+
+    async def _begin(self, message: Message) -> Stored[Assessment]:
+        """The event becomes an assessment; the same event again finds it."""
+        event = Event.model_validate(message.body.get("event"))
+        if assessment_id(event) != message.id:
+            raise EventError(f"the intake message {message.id} does not carry its event", target=message.id)
+        now = self._context.now()
+        assessment = Assessment(
+            id=message.id,
+            event=event,
+            lane=message.lane,
+            force=message.body.get("force") is True,
+            created_at=now,
+        )
+        return await self._store.ensure(assessment, self._limits.rearm_at(now))
+
+    async def _step(self, stored: Stored[Assessment]) -> _Step:
+        match stored.document.state:
+            case AssessmentState.NEW:
+                return await self._describe(stored)
+            case AssessmentState.DESCRIBED:
+                return await self._resolve(stored)
+            case AssessmentState.WAITING:
+                return await self._wait_or_judge(stored)
+            case AssessmentState.JUDGED:
+                return await self._publish(stored)
+            case AssessmentState.DONE:
+                return await self._late(stored)
+            case AssessmentState.DEAD:
+                return None, []
+
+    # --- describe ---------------------------------------------------------------------------------------
+
+    async def _describe(self, stored: Stored[Assessment]) -> _Step:
+        assessment = stored.document
+        try:
+            deployment = await self._host.describe(assessment.event.resource_id)
+        except BackendError:
+            raise
+        except ScanguardError as exc:
+            return await self._try_again(stored, exc)
+        if deployment is None:
+            error = PlatformError(
+                f"no configured platform knows {assessment.event.resource_id}: it is gone, or describe it to one "
+                "(for the static platform, in its file) and replay"
+            )
+            return await self._give_up(stored, error)
+        await self._become_head(assessment, deployment)
+        now = self._context.now()
+        plan = self._host.plan(deployment)
+        described = assessment.model_copy(
+            update={
+                "state": AssessmentState.DESCRIBED,
+                "deployment": deployment,
+                "images": tuple(_image_state(container) for container in deployment.containers),
+                "deadline": assessment.created_at + plan.deadline,
+                **_NO_ERROR,
+            }
+        )
+        return await self._store.replace(stored, described, self._limits.rearm_at(now)), []
+
+    async def _become_head(self, assessment: Assessment, deployment: Deployment) -> None:
+        """The newest observation of a deployment is the one that is told and acted on."""
+        head = Head(resource=deployment.resource_id, assessment=assessment.id, seen_at=deployment.seen_at)
+        await self._store.ensure(head, None)
+
+        def change(current: Head) -> tuple[Head, datetime | None] | None:
+            newer = (head.seen_at, head.assessment) > (current.seen_at, current.assessment)
+            return (head, None) if newer else None
+
+        await self._store.update(Head, *head.address, change)
+
+    # --- resolve ----------------------------------------------------------------------------------------
+
+    async def _resolve(self, stored: Stored[Assessment]) -> _Step:
+        assessment = stored.document
+        deployment = _deployment(assessment)
+        answers = await asyncio.gather(*(self._resolve_one(image, deployment) for image in assessment.images))
+        images = tuple(image for image, _ in answers)
+        failures = [error for _, error in answers if error is not None]
+        now = self._context.now()
+        resolved = assessment.model_copy(update={"images": images})
+        open_failures = [error for error in failures if error.is_retryable]
+        if open_failures:
+            error = _longest(open_failures)
+            used_up = not _is_throttling(error) and assessment.attempts + 1 >= self._limits.attempts
+            if not used_up and now < _deadline(assessment):
+                return await self._try_again(Stored(resolved, stored.row), error)
+        if open_failures:
+            images = tuple(_given_up(image, error) for image, error in answers)
+        return await self._start_scans(stored, resolved.model_copy(update={"images": images, **_NO_ERROR}))
+
+    async def _resolve_one(self, image: ImageState, deployment: Deployment) -> tuple[ImageState, ScanguardError | None]:
+        if image.is_settled:
+            return image, None
+        self._context.observe(Progress("", image.name, "", "resolving"))
+        try:
+            found = await self._host.resolve(image.name, deployment.platform)
+        except BackendError:
+            raise
+        except ScanguardError as exc:
+            return (image, exc) if exc.is_retryable else (_given_up(image, exc), exc)
+        return image.model_copy(update={"image": found}), None
+
+    async def _start_scans(self, stored: Stored[Assessment], resolved: Assessment) -> _Step:
+        """A task, and a place to wait, for each image and scanner; then the assessment says that it waits."""
+        plan = self._host.plan(_deployment(resolved))
+        messages: list[Outgoing] = []
+        images = []
+        for image in resolved.images:
+            first = (*plan.scanners, *plan.fallback[:1])
+            started, sent = await self._start(resolved, image, first, Want.of(resolved, plan))
+            images.append(started)
+            messages += sent
+        waiting = resolved.model_copy(update={"state": AssessmentState.WAITING, "images": tuple(images)})
+        return await self._store.replace(stored, waiting, _deadline(waiting)), messages
+
+    async def _start(
+        self, assessment: Assessment, image: ImageState, instances: tuple[str, ...], want: Want
+    ) -> tuple[ImageState, list[Outgoing]]:
+        """Ensure the tasks of some scanners for one image; those it has already are left as they are."""
+        if image.image is None:
+            return image, []
+        uses = list(image.tasks)
+        messages: list[Outgoing] = []
+        for instance in instances:
+            if any(use.instance == instance for use in uses):
+                continue
+            hosted = self._host.scanner(instance)
+            task, sent = await self._tasks.ensure(assessment, image.image, hosted, want)
+            uses.append(TaskUse(instance=instance, task=task.id))
+            messages += sent
+        return image.model_copy(update={"tasks": tuple(uses)}), messages
+
+    # --- wait, judge ------------------------------------------------------------------------------------
+
+    async def _wait_or_judge(self, stored: Stored[Assessment]) -> _Step:
+        assessment = stored.document
+        plan = self._host.plan(_deployment(assessment))
+        tasks = await self._load_tasks(assessment)
+        want = Want.of(assessment, plan)
+        with_fallback, messages = await self._next_fallbacks(assessment, plan, tasks, want)
+        if with_fallback is not assessment:
+            following = await self._store.replace(stored, with_fallback, _deadline(assessment))
+            return following, messages
+        is_overdue = self._context.now() >= _deadline(assessment)
+        if is_overdue or all(_is_ready(image, plan, tasks, want) for image in assessment.images):
+            return await self._decide(stored, plan, tasks, want)
+        return None, [out for task in tasks.values() if not want.is_met_by(task) for out in self._tasks.nudge(task)]
+
+    async def _next_fallbacks(
+        self, assessment: Assessment, plan: Plan, tasks: Mapping[str, ScanTask], want: Want
+    ) -> tuple[Assessment, list[Outgoing]]:
+        images = []
+        messages: list[Outgoing] = []
+        for image in assessment.images:
+            following = _next_fallback(image, plan, tasks, want)
+            started, sent = await self._start(assessment, image, following, want) if following else (image, [])
+            images.append(started)
+            messages += sent
+        if tuple(images) == assessment.images:
+            return assessment, []
+        return assessment.model_copy(update={"images": tuple(images)}), messages
+
+    async def _decide(self, stored: Stored[Assessment], plan: Plan, tasks: Mapping[str, ScanTask], want: Want) -> _Step:
+        """Claim a revision, store the verdict, then say so; whoever was overtaken starts over."""
+        self._context.observe(Progress(stored.document.id, "", "", "judging"))
+        now = self._context.now()
+        revision = max(stored.document.claimed, stored.document.revision) + 1
+        claimed = stored.document.model_copy(update={"claimed": revision})
+        stored = await self._store.replace(stored, claimed, self._limits.rearm_at(now))
+        verdict = await self._judge.verdict(claimed, revision, plan, tasks)
+        await self._backend.records.save(verdict)
+        judged = claimed.model_copy(
+            update={
+                "state": AssessmentState.JUDGED,
+                "revision": revision,
+                "answered": _answered(tasks, want),
+                "outbox": await self._owed(verdict, plan),
+            }
+        )
+        return await self._store.replace(stored, judged, self._limits.rearm_at(now)), []
+
+    async def _owed(self, verdict: Verdict, plan: Plan) -> tuple[OutboxRef, ...]:
+        """Every sink gets every verdict; people hear only of a deployment's newest observation."""
+        owed = [OutboxRef(kind="sink", instance=instance) for instance in plan.sinks]
+        head = await self._store.get(Head, head_partition(verdict.deployment.resource_id))
+        if head is None or head.document.assessment == verdict.id:
+            owed += [
+                OutboxRef(kind="notifier", instance=rule.instance) for rule in plan.notifiers if rule.wants(verdict)
+            ]
+        return tuple(dict.fromkeys(owed))
+
+    async def _publish(self, stored: Stored[Assessment]) -> _Step:
+        """Write the outbox, stop waiting, and only then be done."""
+        assessment = stored.document
+        now = self._context.now()
+        messages = []
+        for ref in assessment.outbox:
+            item = OutboxItem(
+                id=outbox_id(assessment.id, assessment.revision, ref),
+                assessment=assessment.id,
+                revision=assessment.revision,
+                kind=ref.kind,
+                instance=ref.instance,
+                lane=assessment.lane,
+                created_at=now,
+            )
+            await self._store.ensure(item, self._limits.rearm_at(now))
+            messages.append(Outgoing(deliver_message(item)))
+        if assessment.is_final:
+            for name in sorted(assessment.tasks):
+                await self._tasks.forget(name, assessment.id)
+        done = assessment.model_copy(update={"state": AssessmentState.DONE})
+        await self._store.replace(stored, done, None)
+        self._context.observe(Progress(assessment.id, "", "", "done"))
+        return None, messages
+
+    async def _late(self, stored: Stored[Assessment]) -> _Step:
+        """A report that came after the deadline judges again."""
+        assessment = stored.document
+        if assessment.is_final:
+            return None, []
+        plan = self._host.plan(_deployment(assessment))
+        tasks = await self._load_tasks(assessment)
+        want = Want.of(assessment, plan)
+        if _answered(tasks, want) > assessment.answered:
+            return await self._decide(stored, plan, tasks, want)
+        return None, []
+
+    async def _load_tasks(self, assessment: Assessment) -> dict[str, ScanTask]:
+        loaded = {name: await self._tasks.get(name) for name in sorted(assessment.tasks)}
+        return {name: task for name, task in loaded.items() if task is not None}
+
+    # --- failure ----------------------------------------------------------------------------------------
+
+    async def _try_again(self, stored: Stored[Assessment], error: ScanguardError) -> _Step:
+        """Wait and try again; being told to slow down uses up no attempt."""
+        assessment = stored.document
+        attempts = assessment.attempts + (0 if _is_throttling(error) else 1)
+        if not error.is_retryable or attempts >= self._limits.attempts:
+            return await self._give_up(stored, error)
+        at = self._limits.retry_at(self._context.now(), max(attempts, 1), error.retry_after_s)
+        if assessment.deadline is not None:
+            at = min(at, assessment.deadline)
+        noted = assessment.model_copy(update={"attempts": attempts, **_noted(error)})
+        await self._store.replace(stored, noted, self._limits.rearm_at(at))
+        return None, [Outgoing(Message(kind=MessageKind.ASSESS, id=assessment.id, lane=assessment.lane), at)]
+
+    async def _give_up(self, stored: Stored[Assessment], error: ScanguardError) -> _Step:
+        """A dead letter: visible, with its reason, and replayable."""
+        dead = stored.document.model_copy(update={"state": AssessmentState.DEAD, **_noted(error)})
+        await self._store.replace(stored, dead, None)
+        self._context.observe(Progress(dead.id, dead.event.resource_id, "", "failed", error.message))
+        return None, []
+
+
+_NO_ERROR: dict[str, object] = {"attempts": 0, "error": "", "error_kind": ""}
+
+
+def deliver_message(item: OutboxItem) -> Message:
+    """The message that advances an outbox item."""
+    return Message(kind=MessageKind.DELIVER, id=f"{item.assessment}/{item.id}", lane=item.lane)
+
+
+def _noted(error: ScanguardError) -> dict[str, str]:
+    return {"error": error.message, "error_kind": type(error).__name__}
+
+
+def _image_state(container: Container) -> ImageState:
+    return ImageState(container=container.name, init=container.init, name=container.image)
+
+
+def _given_up(image: ImageState, error: ScanguardError | None) -> ImageState:
+    return image if error is None or image.is_settled else image.model_copy(update=_noted(error))
+
+
+def _longest(errors: list[ScanguardError]) -> ScanguardError:
+    """The error that asks for the longest wait; throttling first, so that waiting for it uses up no attempt."""
+    return max(errors, key=lambda error: (_is_throttling(error), error.retry_after_s or 0.0))
+
+
+def _is_throttling(error: ScanguardError) -> bool:
+    return isinstance(error, RegistryThrottledError)
+
+
+def _answered(tasks: Mapping[str, ScanTask], want: Want) -> int:
+    return sum(want.is_met_by(task) for task in tasks.values())
+
+
+def _deployment(assessment: Assessment) -> Deployment:
+    if assessment.deployment is None:
+        raise BackendError(f"assessment {assessment.id} has no deployment; the store is damaged")
+    return assessment.deployment
+
+
+def _deadline(assessment: Assessment) -> datetime:
+    if assessment.deadline is None:
+        raise BackendError(f"assessment {assessment.id} has no deadline; the store is damaged")
+    return assessment.deadline
+
+
+def _is_ready(image: ImageState, plan: Plan, tasks: Mapping[str, ScanTask], want: Want) -> bool:
+    """Whether nothing that could still change the verdict is under way."""
+    if image.image is None:
+        return True
+    met = {use.instance: want.is_met_by(tasks[use.task]) for use in image.tasks if use.task in tasks}
+    has_any = any(want.has_result(tasks[use.task]) for use in image.tasks if use.task in tasks)
+    main = [met.get(instance, True) for instance in plan.scanners]
+    main_ready = all(main) or (plan.require == "any" and has_any)
+    return main_ready and all(met.get(instance, True) for instance in plan.fallback)
+
+
+def _next_fallback(image: ImageState, plan: Plan, tasks: Mapping[str, ScanTask], want: Want) -> tuple[str, ...]:
+    """The fallback scanner to start now: the one after the last, when that one failed."""
+    if image.image is None or not plan.fallback:
+        return ()
+    started = [use for use in image.tasks if use.instance in plan.fallback]
+    if not started or len(started) >= len(plan.fallback):
+        return ()
+    last = tasks.get(started[-1].task)
+    if last is None or want.has_result(last) or not want.has_failure(last):
+        return ()
+    return (plan.fallback[len(started)],)

@@ -1,0 +1,276 @@
+"""The engine's state, as documents: assessments, scan tasks, waiters, outbox items."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import ClassVar, Literal
+
+from pydantic import JsonValue
+
+from scanguard.model.base import SCHEMA_VERSION, Digest, Instant, Model
+from scanguard.model.deployment import Deployment, Event
+from scanguard.model.image import Platform, ResolvedImage
+from scanguard.model.report import ScannerInfo
+from scanguard.ports import Lane, OutboxKind
+
+ID_LENGTH = 32
+
+
+def stable_id(*parts: object) -> str:
+    """32 hex characters that depend on every part and on where one part ends: keys never collide."""
+    return hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).hexdigest()[:ID_LENGTH]
+
+
+def assessment_id(event: Event) -> str:
+    """The same event delivered twice is the same assessment."""
+    return stable_id("assessment", event.source, event.id, event.resource_id.lower())
+
+
+class Document(Model):
+    """A row's body; ``TABLE`` says where it lives."""
+
+    TABLE: ClassVar[str]
+    schema_version: Literal[1] = SCHEMA_VERSION
+
+    @property
+    def address(self) -> tuple[str, str]:
+        """Partition and key of the row."""
+        raise NotImplementedError
+
+
+class AssessmentState(StrEnum):
+    """``judged`` still has its outbox to write; ``done`` and ``dead`` are terminal."""
+
+    NEW = "new"
+    DESCRIBED = "described"
+    WAITING = "waiting"
+    JUDGED = "judged"
+    DONE = "done"
+    DEAD = "dead"
+
+
+class TaskUse(Model):
+    """A scanner instance asked about an image, and the task that answers."""
+
+    instance: str
+    task: str
+
+
+class ImageState(Model):
+    """One container's image on its way."""
+
+    container: str
+    init: bool = False
+    name: str
+    image: ResolvedImage | None = None
+    error: str = ""
+    error_kind: str = ""
+    tasks: tuple[TaskUse, ...] = ()
+
+    @property
+    def is_settled(self) -> bool:
+        """Resolved, or never will be."""
+        return self.image is not None or bool(self.error_kind)
+
+
+class OutboxRef(Model):
+    """An item this verdict owes to somebody."""
+
+    kind: OutboxKind
+    instance: str
+
+
+class Assessment(Document):
+    """One observation of a deployment, from its event to its verdict.
+
+    ``revision`` is drawn by whoever judges, so a judgement that was overtaken can never hide a later one.
+    ``claimed`` is the revision being written now; ``revision`` the last one that was finished.
+    """
+
+    TABLE: ClassVar[str] = "assessment"
+
+    id: str
+    event: Event
+    lane: Lane = Lane.FRESH
+    force: bool = False
+    state: AssessmentState = AssessmentState.NEW
+    created_at: Instant
+    deployment: Deployment | None = None
+    images: tuple[ImageState, ...] = ()
+    deadline: Instant | None = None
+    claimed: int = 0
+    revision: int = 0
+    answered: int = 0
+    """How many of the tasks had ended at the last judgement; one that ends later judges again."""
+    outbox: tuple[OutboxRef, ...] = ()
+    attempts: int = 0
+    error: str = ""
+    error_kind: str = ""
+
+    @property
+    def address(self) -> tuple[str, str]:
+        """Partition and key of the row."""
+        return self.id, ""
+
+    @property
+    def tasks(self) -> frozenset[str]:
+        """The ids of all its tasks."""
+        return frozenset(use.task for image in self.images for use in image.tasks)
+
+    @property
+    def is_final(self) -> bool:
+        """True when every task had ended at the last judgement, so nothing can come late."""
+        return self.answered >= len(self.tasks)
+
+
+class Head(Document):
+    """Which observation of a deployment is the newest."""
+
+    TABLE: ClassVar[str] = "head"
+
+    resource: str
+    assessment: str
+    seen_at: Instant
+
+    @property
+    def address(self) -> tuple[str, str]:
+        """Partition and key of the row."""
+        return head_partition(self.resource), ""
+
+
+def head_partition(resource_id: str) -> str:
+    """Where a deployment's head is kept; ids compare lower-cased."""
+    return stable_id("head", resource_id.lower())
+
+
+class TaskState(StrEnum):
+    """``intent`` means that a submit may have gone out; ``submitted`` that a ticket is held."""
+
+    PENDING = "pending"
+    INTENT = "intent"
+    SUBMITTED = "submitted"
+    DONE = "done"
+    FAILED = "failed"
+
+
+TERMINAL_TASK = frozenset({TaskState.DONE, TaskState.FAILED})
+
+
+class SourceState(Model):
+    """One place the image can be read from. Failure belongs to the place, success to the digest."""
+
+    image: ResolvedImage
+    error: str = ""
+    error_kind: str = ""
+
+
+class TaskResult(Model):
+    """The last report of a task; it stays while a newer scan is in progress, or fails."""
+
+    report: str
+    info: ScannerInfo
+    findings: int
+    finished_at: Instant
+
+
+class ScanTask(Document):
+    """One scan of one digest by one scanner instance with one set of options."""
+
+    TABLE: ClassVar[str] = "task"
+
+    id: str
+    digest: Digest
+    platform: Platform
+    instance: str
+    plugin: str
+    lane: Lane
+    sources: tuple[SourceState, ...]
+    state: TaskState = TaskState.PENDING
+    run: int = 1
+    created_at: Instant
+    deadline: Instant
+    not_before: Instant | None = None
+    lease: str = ""
+    lease_until: Instant | None = None
+    attempts: int = 0
+    ticket: Mapping[str, JsonValue] | None = None
+    ticket_not_before: Instant | None = None
+    result: TaskResult | None = None
+    failed_at: Instant | None = None
+    error: str = ""
+    error_kind: str = ""
+
+    @property
+    def address(self) -> tuple[str, str]:
+        """Partition and key of the row."""
+        return self.id, ""
+
+    @property
+    def source(self) -> ResolvedImage | None:
+        """The first place that has not failed."""
+        return next((source.image for source in self.sources if not source.error_kind), None)
+
+
+def task_id(image: ResolvedImage, instance: str, fingerprint: str) -> str:
+    """Digest, platform, scanner instance, and the options that change the result."""
+    return stable_id("task", image.digest, image.platform, image.platform.os_version, instance, fingerprint)
+
+
+class Waiter(Document):
+    """An assessment that waits for a task; a row of its own, so that no row grows with the fleet."""
+
+    TABLE: ClassVar[str] = "waiter"
+
+    task: str
+    assessment: str
+    lane: Lane
+
+    @property
+    def address(self) -> tuple[str, str]:
+        """Partition and key of the row."""
+        return self.task, self.assessment
+
+
+class OutboxState(StrEnum):
+    """``overtaken`` means that a later revision of the verdict is delivered instead."""
+
+    PENDING = "pending"
+    DONE = "done"
+    OVERTAKEN = "overtaken"
+    DEAD = "dead"
+
+
+class OutboxItem(Document):
+    """One delivery: a sink write, a notification or an action."""
+
+    TABLE: ClassVar[str] = "outbox"
+
+    id: str
+    assessment: str
+    revision: int
+    kind: OutboxKind
+    instance: str
+    lane: Lane
+    state: OutboxState = OutboxState.PENDING
+    created_at: Instant
+    not_before: Instant | None = None
+    lease: str = ""
+    lease_until: Instant | None = None
+    attempts: int = 0
+    error: str = ""
+    error_kind: str = ""
+    reference: str = ""
+    delivered_at: Instant | None = None
+
+    @property
+    def address(self) -> tuple[str, str]:
+        """Partition and key of the row."""
+        return self.assessment, self.id
+
+
+def outbox_id(assessment: str, revision: int, ref: OutboxRef) -> str:
+    """The same item for the same revision and destination."""
+    return stable_id("outbox", assessment, revision, ref.kind, ref.instance)

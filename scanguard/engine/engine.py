@@ -1,0 +1,126 @@
+"""The engine: ``handle(message)`` gives new messages, and everything else is a driver."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from scanguard.engine.assess import AssessHandler
+from scanguard.engine.context import EngineContext
+from scanguard.engine.deliver import DeliverHandler
+from scanguard.engine.documents import Assessment, AssessmentState, OutboxItem, OutboxState, ScanTask, TaskState
+from scanguard.engine.limits import EngineLimits
+from scanguard.engine.plan import Host, Observer, Progress
+from scanguard.engine.scan import ScanHandler
+from scanguard.engine.store import Store, Stored
+from scanguard.engine.sweep import SweepHandler
+from scanguard.errors import BackendError
+from scanguard.ports import Backend, Message, MessageKind, Outgoing
+
+D = TypeVar("D", Assessment, ScanTask, OutboxItem)
+log = logging.getLogger("scanguard.engine")
+
+
+def _ignore(_: Progress) -> None:
+    """Nobody watches."""
+
+
+class Engine:
+    """Handles one message at a time; many engines may run on one backend."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        host: Host,
+        *,
+        limits: EngineLimits | None = None,
+        observe: Observer = _ignore,
+    ) -> None:
+        self.context = EngineContext(backend, Store(backend.state), host, limits or EngineLimits(), observe)
+        self._assess = AssessHandler(self.context)
+        self._scan = ScanHandler(self.context)
+        self._deliver = DeliverHandler(self.context)
+        self._sweep = SweepHandler(self.context)
+
+    async def handle(self, message: Message) -> list[Outgoing]:
+        """Do the work a message asks for; the driver sends what comes back, and only then acknowledges.
+
+        Errors:
+            BackendError: the state, queue or report store failed; leave the message to come again.
+        """
+        try:
+            return await self._dispatch(message)
+        except (BackendError, asyncio.CancelledError):
+            raise
+        except Exception as exc:
+            log.exception("internal error: kind=%s id=%s", message.kind, message.id)
+            return await self._note_failure(message, exc)
+
+    async def _dispatch(self, message: Message) -> list[Outgoing]:
+        match message.kind:
+            case MessageKind.INTAKE | MessageKind.ASSESS:
+                return await self._assess.handle(message)
+            case MessageKind.SCAN:
+                return await self._scan.handle(message)
+            case MessageKind.DELIVER:
+                return await self._deliver.handle(message)
+            case MessageKind.SWEEP:
+                return await self._sweep.handle(message)
+
+    async def _note_failure(self, message: Message, exc: Exception) -> list[Outgoing]:
+        """Count an unforeseen failure in the state, and give up after too many: never loop in silence."""
+        now = self.context.now()
+        note = _Note(error=_describe(exc), kind=type(exc).__name__, now=now, limits=self.context.limits)
+        store = self.context.store
+        noted: Stored[Assessment] | Stored[ScanTask] | Stored[OutboxItem] | None = None
+        match message.kind:
+            case MessageKind.INTAKE | MessageKind.ASSESS:
+                noted = await store.update(Assessment, message.id, "", note.on(AssessmentState.DEAD))
+            case MessageKind.SCAN:
+                noted = await store.update(ScanTask, message.id, "", note.on(TaskState.FAILED, failed_at=now))
+            case MessageKind.DELIVER:
+                assessment, _, item = message.id.partition("/")
+                noted = await store.update(OutboxItem, assessment, item, note.on(OutboxState.DEAD))
+            case MessageKind.SWEEP:
+                pass
+        if noted is None:
+            raise BackendError(f"{message.kind} {message.id}: {note.error}") from exc
+        return [Outgoing(message, note.again(noted.document.attempts))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """An unforeseen failure, to be written on whatever document it happened to."""
+
+    error: str
+    kind: str
+    now: datetime
+    limits: EngineLimits
+
+    def on(self, ended: object, **last: object) -> Callable[[D], tuple[D, datetime | None]]:
+        """One attempt more; after the last one the state ``ended``, together with the fields ``last``."""
+
+        def change(document: D) -> tuple[D, datetime | None]:
+            attempts = document.attempts + 1
+            noted = {"attempts": attempts, "error": self.error, "error_kind": self.kind}
+            if attempts >= self.limits.attempts:
+                return document.model_copy(update={**noted, **last, "state": ended}), None
+            return document.model_copy(update=noted), self.limits.rearm_at(self.again(attempts))
+
+        return change
+
+    def again(self, attempts: int) -> datetime:
+        """When the message comes again: at once after the last attempt, so that others hear of the end."""
+        return self.now if attempts >= self.limits.attempts else self.limits.retry_at(self.now, attempts)
+
+
+def _describe(exc: Exception) -> str:
+    if isinstance(exc, ValidationError):
+        return f"internal error: {exc.error_count()} faults in a {exc.title}"
+    return f"internal error: {type(exc).__name__}; the log has the details"

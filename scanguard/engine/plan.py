@@ -1,0 +1,130 @@
+"""What the engine needs to know of a chain, and of the objects that carry it out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal, Protocol
+
+from scanguard.hooks import Notice, Policy, Scanner, ScannerSpec
+from scanguard.model.deployment import Deployment
+from scanguard.model.image import Platform, ResolvedImage
+from scanguard.model.verdict import Outcome, Verdict
+from scanguard.ports import Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRule:
+    """Which verdicts a notifier hears of; ``only_new`` drops those that say nothing new of their deployment."""
+
+    instance: str
+    outcomes: frozenset[Outcome] = frozenset(Outcome)
+    only_new: bool = True
+
+    def wants(self, verdict: Verdict) -> bool:
+        """Whether this verdict is to be told."""
+        if verdict.outcome not in self.outcomes:
+            return False
+        return not self.only_new or verdict.previous is not verdict.outcome or bool(verdict.new_findings)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRef:
+    """A policy of a chain; ``key`` finds its object."""
+
+    key: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A chain, as it applies to one deployment.
+
+    ``scanners`` all start at once; with ``require`` ``any`` one finished report is enough to judge without a gap.
+    ``fallback`` scanners start one after another, each when the one before it failed.
+    """
+
+    chain: str
+    why: tuple[str, ...]
+    scanners: tuple[str, ...]
+    require: Literal["all", "any"] = "all"
+    fallback: tuple[str, ...] = ()
+    freshness: timedelta = timedelta(hours=24)
+    deadline: timedelta = timedelta(minutes=45)
+    policies: tuple[PolicyRef, ...] = ()
+    sinks: tuple[str, ...] = ()
+    notifiers: tuple[NoticeRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HostedScanner:
+    """A scanner instance; ``open`` builds the object when it is first asked, and may raise ScanguardError."""
+
+    instance: str
+    spec: ScannerSpec
+    fingerprint: str
+    open: Callable[[], Scanner]
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """A sink or notifier instance, how to give it a notice, and the seconds that may take."""
+
+    instance: str
+    deliver: Callable[[Notice], Coroutine[Any, Any, Receipt]]
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class HostedPolicy:
+    """A policy of a chain."""
+
+    name: str
+    policy: Policy
+    timeout_s: float
+
+
+class Host(Protocol):
+    """Builds plugin objects from the configuration, once, when they are first needed.
+
+    Every method raises ConfigError, SecretError or PluginError when the object cannot be had.
+    """
+
+    def plan(self, deployment: Deployment) -> Plan:
+        """The chain that applies."""
+
+    def scanner(self, instance: str) -> HostedScanner:
+        """A scanner instance."""
+
+    def sink(self, instance: str) -> Hosted:
+        """A sink instance."""
+
+    def notifier(self, instance: str) -> Hosted:
+        """A notifier instance."""
+
+    def policy(self, ref: PolicyRef) -> HostedPolicy:
+        """A policy."""
+
+    async def describe(self, resource_id: str) -> Deployment | None:
+        """Ask the configured platforms what a resource runs; None when none of them knows it."""
+
+    async def resolve(self, name: str, platform: Platform | None) -> ResolvedImage:
+        """Resolve an image name to what would run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A step of the work, for people who watch.
+
+    ``phase``: resolving, scanning, waiting, judging, delivering, done or failed.
+    """
+
+    assessment: str
+    image: str
+    instance: str
+    phase: str
+    detail: str = ""
+
+
+Observer = Callable[[Progress], None]

@@ -1,0 +1,120 @@
+"""Make sure that a scan task exists, runs when it must, and that an assessment waits for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from scanguard.engine.context import EngineContext
+from scanguard.engine.documents import (
+    TERMINAL_TASK,
+    Assessment,
+    ScanTask,
+    SourceState,
+    TaskState,
+    Waiter,
+    task_id,
+)
+from scanguard.engine.plan import HostedScanner, Plan
+from scanguard.engine.scan import scan_message
+from scanguard.model.image import ResolvedImage
+from scanguard.ports import Lane, Outgoing
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What an assessment asks of a task: a result no older than ``since``, or a failure no older than itself."""
+
+    since: datetime
+    asked_at: datetime
+
+    @classmethod
+    def of(cls, assessment: Assessment, plan: Plan) -> Want:
+        """A forced assessment wants a result of its own time; another one wants a fresh result."""
+        since = assessment.created_at if assessment.force else assessment.created_at - plan.freshness
+        return cls(since, assessment.created_at)
+
+    def is_met_by(self, task: ScanTask) -> bool:
+        """Whether there is a result, or a failure, recent enough."""
+        return self.has_result(task) or self.has_failure(task)
+
+    def has_result(self, task: ScanTask) -> bool:
+        """Whether the task's last report serves; a newer scan in progress does not hide it."""
+        return task.result is not None and task.result.finished_at >= self.since
+
+    def has_failure(self, task: ScanTask) -> bool:
+        """Whether the task was given up after this assessment asked."""
+        return task.state is TaskState.FAILED and task.failed_at is not None and task.failed_at >= self.asked_at
+
+
+class Tasks:
+    """Scan tasks, as assessments see them."""
+
+    def __init__(self, context: EngineContext) -> None:
+        self._store = context.store
+        self._clock = context.backend.clock
+        self._limits = context.limits
+
+    async def ensure(
+        self, assessment: Assessment, image: ResolvedImage, hosted: HostedScanner, want: Want
+    ) -> tuple[ScanTask, list[Outgoing]]:
+        """Wait for a task and see that it runs. The waiter is written before the task is read."""
+        name = task_id(image, hosted.instance, hosted.fingerprint)
+        waiter = Waiter(task=name, assessment=assessment.id, lane=assessment.lane)
+        await self._store.ensure(waiter, None)
+        now = self._clock.now()
+        fresh = self._new(name, image, hosted, assessment.lane, now)
+        task = (await self._store.ensure(fresh, self._limits.rearm_at(now))).document
+        if task is not fresh and not want.is_met_by(task):
+            found = await self._store.update(ScanTask, name, "", lambda task: self._reopened(task, fresh, want, now))
+            task = found.document if found else fresh
+        return task, self.nudge(task)
+
+    def nudge(self, task: ScanTask) -> list[Outgoing]:
+        """The message of a task that could go on now and that nobody holds."""
+        now = self._clock.now()
+        scheduled = task.not_before is not None and task.not_before > now
+        held = task.lease_until is not None and task.lease_until > now
+        if task.state in TERMINAL_TASK or scheduled or held:
+            return []
+        return [Outgoing(scan_message(task))]
+
+    async def get(self, name: str) -> ScanTask | None:
+        """A task, or None."""
+        stored = await self._store.get(ScanTask, name)
+        return stored.document if stored else None
+
+    async def forget(self, name: str, assessment: str) -> None:
+        """Stop waiting."""
+        stored = await self._store.get(Waiter, name, assessment)
+        if stored is not None:
+            await self._store.state.delete(stored.row)
+
+    def _new(self, name: str, image: ResolvedImage, hosted: HostedScanner, lane: Lane, now: datetime) -> ScanTask:
+        return ScanTask(
+            id=name,
+            digest=image.digest,
+            platform=image.platform,
+            instance=hosted.instance,
+            plugin=hosted.spec.name,
+            lane=Lane.HEAVY if hosted.spec.heavy else lane,
+            sources=(SourceState(image=image),),
+            created_at=now,
+            deadline=now + timedelta(seconds=hosted.spec.scan_timeout_s),
+        )
+
+    def _reopened(
+        self, task: ScanTask, fresh: ScanTask, want: Want, now: datetime
+    ) -> tuple[ScanTask, datetime | None] | None:
+        """Start an ended task again when its result does not serve; add a new place to read the image from."""
+        if want.is_met_by(task):
+            return None
+        known = {source.image.source for source in task.sources}
+        is_new_place = fresh.sources[0].image.source not in known
+        if task.state not in TERMINAL_TASK:
+            if not is_new_place:
+                return None
+            added = (*task.sources, *fresh.sources)[-self._limits.max_sources :]
+            return task.model_copy(update={"sources": added}), task.lease_until or self._limits.rearm_at(now)
+        reopened = fresh.model_copy(update={"run": task.run + 1, "result": task.result})
+        return reopened, self._limits.rearm_at(now)

@@ -1,0 +1,149 @@
+"""Drives an engine from its queue: receive, handle, send what follows, and only then acknowledge."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from scanguard.engine.engine import Engine
+from scanguard.engine.sweep import sweep_message
+from scanguard.errors import BackendError, ScanguardError
+from scanguard.ports import MESSAGE_SCHEMA_VERSION, Delivery, Lane, Message
+
+log = logging.getLogger("scanguard.worker")
+
+ALL_LANES = (Lane.FRESH, Lane.HEAVY, Lane.BULK)
+
+
+class Worker:
+    """One process's share of the work.
+
+    Args:
+        engine: What handles the messages.
+        lanes: Queues to take from, the most urgent first.
+        concurrency: Messages handled at once.
+        visibility_s: How long a message is held without a sign of life; renewed at a third of it.
+        sweep_s: Seconds between looks at what is overdue.
+        poll_s: Longest pause between looks at an idle queue; other processes may add to it.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        lanes: Sequence[Lane] = ALL_LANES,
+        concurrency: int = 8,
+        visibility_s: float = 60.0,
+        sweep_s: float = 5.0,
+        poll_s: float = 0.25,
+    ) -> None:
+        self._engine = engine
+        self._queue = engine.context.backend.queue
+        self._lanes = lanes
+        self._concurrency = concurrency
+        self._visibility_s = visibility_s
+        self._sweep_s = sweep_s
+        self._poll_s = poll_s
+        self._changed = asyncio.Event()
+
+    async def run(self, is_finished: Callable[[], Awaitable[bool]]) -> None:
+        """Work until ``is_finished`` says so (asked whenever something was handled, and when idle).
+
+        What is under way then is let finish; cancelling stops at once, and what was under way comes again.
+        """
+        running: set[asyncio.Task[None]] = set()
+        sweeping = asyncio.create_task(self._sweep_for_ever())
+        try:
+            while not await is_finished():
+                self._changed.clear()
+                free = self._concurrency - len(running)
+                taken = await self._receive(free) if free else []
+                for delivery in taken:
+                    task = asyncio.create_task(self._process(delivery))
+                    running.add(task)
+                    task.add_done_callback(running.discard)
+                if not taken:
+                    await self._pause()
+            await asyncio.gather(*running)
+        finally:
+            for task in (sweeping, *running):
+                task.cancel()
+            await asyncio.gather(sweeping, *running, return_exceptions=True)
+
+    async def _receive(self, limit: int) -> Sequence[Delivery]:
+        try:
+            return await self._queue.receive(self._lanes, limit=limit, visibility_s=self._visibility_s)
+        except BackendError as exc:
+            log.warning("queue not available, trying again: %s", exc)
+            return []
+
+    async def _pause(self) -> None:
+        try:
+            await asyncio.wait_for(self._changed.wait(), self._poll_s)
+        except TimeoutError:
+            return
+
+    async def _process(self, delivery: Delivery) -> None:
+        message = delivery.message
+        if message is None or message.schema_version > MESSAGE_SCHEMA_VERSION:
+            log.error("a message of another version is left to another worker: %.200r", delivery.raw)
+            await self._give_back(delivery, 1)
+            return
+        try:
+            async with self._held(delivery):
+                following = await self._engine.handle(message)
+                await self._queue.send(following)
+            await self._queue.ack(delivery)
+        except ScanguardError as exc:
+            log.warning("kind=%s id=%s comes again: %s", message.kind, message.id, exc)
+            await self._give_back(delivery, delivery.delivered)
+        finally:
+            self._changed.set()
+
+    async def _give_back(self, delivery: Delivery, failures: int) -> None:
+        context = self._engine.context
+        try:
+            await self._queue.release(delivery, context.limits.retry_at(context.now(), failures))
+        except BackendError as exc:
+            log.warning("could not give a message back, its visibility will end: %s", exc)
+
+    @asynccontextmanager
+    async def _held(self, delivery: Delivery) -> AsyncIterator[None]:
+        """Renew a message's visibility while it is worked on."""
+
+        async def renew() -> None:
+            while True:
+                await asyncio.sleep(self._visibility_s / 3)
+                try:
+                    await self._queue.extend(delivery, self._visibility_s)
+                except BackendError as exc:
+                    log.warning("could not hold a message any longer, it may come twice: %s", exc)
+
+        renewing = asyncio.create_task(renew())
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            await asyncio.wait({renewing})
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            try:
+                await self.sweep()
+            except BackendError as exc:
+                log.warning("sweep failed, trying again: %s", exc)
+            await asyncio.sleep(self._sweep_s)
+
+    async def sweep(self, message: Message | None = None) -> None:
+        """Look once at what is overdue."""
+        await self._queue.send(await self._engine.handle(message or sweep_message()))
+        self._changed.set()
+
+
+async def has_work(engine: Engine, within: timedelta = timedelta()) -> bool:
+    """Whether a message is visible now, or will be ``within`` some time."""
+    earliest = await engine.context.backend.queue.next_visible(ALL_LANES)
+    return earliest is not None and earliest <= engine.context.now() + within

@@ -1,0 +1,338 @@
+"""The engine on a bench: a backend in memory, a clock by hand, and plugins that follow a script.
+
+The rig drives the engine exactly as a worker does (receive, handle, send, acknowledge) but one message at a
+time and without waiting, so a test can kill it between any two port calls and start it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from scanguard.engine.documents import Assessment, OutboxItem, assessment_id
+from scanguard.engine.engine import Engine
+from scanguard.engine.limits import EngineLimits
+from scanguard.engine.plan import Hosted, HostedPolicy, HostedScanner, NoticeRule, Plan, PolicyRef
+from scanguard.engine.sweep import sweep_message
+from scanguard.engine.worker import ALL_LANES
+from scanguard.errors import BackendError, ImageNotFoundError, PluginMissingError, ScanguardError
+from scanguard.hooks import Notice, PluginConfig, PolicyInput, ScannerSpec, ScanRequest, Ticket
+from scanguard.model.deployment import Container, Deployment, Event
+from scanguard.model.finding import Finding, Package
+from scanguard.model.image import Platform, ResolvedImage
+from scanguard.model.report import Coverage, CoverageItem, CoverageStatus, ScannerInfo, ScanReport
+from scanguard.model.severity import Severity
+from scanguard.model.verdict import Outcome, PolicyDecision, Reason, Verdict
+from scanguard.ports import Delivery, Message, MessageKind, Outgoing, Receipt
+from scanguard.testing.memory import Crash, MemoryBackend
+
+VISIBILITY_S = 60.0
+
+
+def digest_of(name: str) -> str:
+    """A digest that stands for an image's name."""
+    return "sha256:" + hashlib.sha256(name.encode()).hexdigest()
+
+
+@dataclass
+class RigScanner:
+    """A scanner that answers from a script and remembers what it was asked.
+
+    ``wait_s`` makes it a submit-and-poll scanner; ``faults`` are raised, one a call, before it answers.
+    """
+
+    rig: Rig
+    instance: str
+    findings: tuple[str, ...] = ()
+    wait_s: float = 0.0
+    can_find: bool = True
+    faults: list[ScanguardError] = field(default_factory=list)
+    submitted: list[str] = field(default_factory=list)
+    tickets: dict[str, tuple[str, Platform]] = field(default_factory=dict)
+    coverage: CoverageStatus = CoverageStatus.COVERED
+
+    async def submit(self, request: ScanRequest) -> ScanReport | Ticket:
+        """Start a scan."""
+        self._fault()
+        self.submitted.append(request.key)
+        self.tickets[request.key] = (request.image.digest, request.image.platform)
+        if not self.wait_s:
+            return self.report(request.image.digest, request.image.platform)
+        return self._ticket(request.key)
+
+    async def poll(self, ticket: Ticket) -> ScanReport | Ticket:
+        """Ask after a scan."""
+        self._fault()
+        return self.report(*self.tickets[str(ticket.value["key"])])
+
+    async def find(self, request: ScanRequest) -> Ticket | None:
+        """Look for a scan that may have been submitted."""
+        return self._ticket(request.key) if self.can_find and request.key in self.tickets else None
+
+    async def info(self) -> ScannerInfo:
+        """Which tool this is."""
+        return ScannerInfo(tool="rig", version="1")
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+    def report(self, digest: str, platform: Platform) -> ScanReport:
+        """What this scanner finds in any image."""
+        now = self.rig.memory.clock.now()
+        return ScanReport(
+            digest=digest,
+            platform=platform,
+            scanner=ScannerInfo(tool="rig", version="1"),
+            started_at=now,
+            finished_at=now,
+            findings=tuple(_finding(name) for name in self.findings),
+            coverage=Coverage(items=(CoverageItem(subject="everything", status=self.coverage),)),
+        )
+
+    def _ticket(self, key: str) -> Ticket:
+        return Ticket(value={"key": key}, not_before=self.rig.memory.clock.now() + timedelta(seconds=self.wait_s))
+
+    def _fault(self) -> None:
+        if self.faults:
+            raise self.faults.pop(0)
+
+
+@dataclass
+class RigDestination:
+    """A sink or notifier that remembers what it got, by key; ``faults`` are raised, one a call, first."""
+
+    got: dict[str, Verdict] = field(default_factory=dict)
+    deliveries: list[str] = field(default_factory=list)
+    faults: list[ScanguardError] = field(default_factory=list)
+    rig: Rig = field(kw_only=True)
+
+    async def write(self, notice: Notice) -> Receipt:
+        """Take a notice."""
+        if self.faults:
+            raise self.faults.pop(0)
+        self.got[notice.key] = notice.verdict
+        self.deliveries.append(notice.key)
+        return Receipt("rig", notice.key, self.rig.memory.clock.now())
+
+
+class RigPolicy:
+    """Fails an image with findings, leaves unknown one with gaps or without a report."""
+
+    async def evaluate(self, subject: PolicyInput) -> PolicyDecision:
+        """Decide."""
+        merged = subject.merged
+        if merged is not None and merged.findings:
+            ids = tuple(item.finding.id for item in merged.findings)
+            return _decision(Outcome.FAIL, "it has findings", ids)
+        if merged is None or any(not coverage.is_complete for coverage in merged.coverage.values()):
+            return _decision(Outcome.UNKNOWN, "nobody looked everywhere")
+        return PolicyDecision(outcome=Outcome.PASS)
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+
+class Rig:
+    """One engine, restartable, and everything around it."""
+
+    def __init__(self, *, limits: EngineLimits | None = None, scanners: Sequence[str] = ("one",)) -> None:
+        self.memory = MemoryBackend()
+        self.limits = limits or EngineLimits(chance=random.Random(0))  # noqa: S311  # jitter, not a secret
+        self.scanners = {name: RigScanner(self, name) for name in scanners}
+        self.sink = RigDestination(rig=self)
+        self.notifier = RigDestination(rig=self)
+        self.deployments: dict[str, Deployment] = {}
+        self.resolve_faults: list[ScanguardError] = []
+        self.describe_faults: list[ScanguardError] = []
+        self.missing_images: set[str] = set()
+        self.scan_timeout_s = 1800.0
+        self.plan = Plan(
+            chain="rig",
+            why=("there is only one",),
+            scanners=tuple(scanners),
+            policies=(PolicyRef("rig", "rig"),),
+            sinks=("sink",),
+            notifiers=(NoticeRule("notifier"),),
+        )
+        self.crashes = 0
+        self.engine = self.restart()
+
+    def restart(self) -> Engine:
+        """A new process on the same backend."""
+        self.engine = Engine(self.memory.backend(), RigHost(self), limits=self.limits)
+        return self.engine
+
+    # --- what users do ----------------------------------------------------------------------------------
+
+    def deploy(self, resource: str, *images: str) -> None:
+        """The platform runs these images from now on."""
+        self.deployments[resource.lower()] = Deployment(
+            resource_id=resource,
+            kind="container_group",
+            name=resource,
+            containers=tuple(Container(name=f"c{number}", image=image) for number, image in enumerate(images)),
+            seen_at=self.memory.clock.now(),
+        )
+
+    async def announce(self, resource: str, *, event_id: str | None = None, force: bool = False) -> str:
+        """An event about a resource is accepted; returns the assessment's id."""
+        event = Event(
+            id=event_id or f"{resource}-{self.memory.clock.now().timestamp()}",
+            source="rig",
+            type="write",
+            resource_id=resource,
+            time=self.memory.clock.now(),
+        )
+        body: dict[str, Any] = {"event": event.model_dump(mode="json"), "force": force}
+        message = Message(kind=MessageKind.INTAKE, id=assessment_id(event), body=body)
+        await self.memory.queue.send([Outgoing(message)])
+        return message.id
+
+    async def run(self, *, minutes: float = 240.0, step_s: float = 15.0) -> None:
+        """Work, letting time pass when nothing is visible, until nothing is left to do (or the minutes are over)."""
+        end = self.memory.clock.now() + timedelta(minutes=minutes)
+        while self.memory.clock.now() < end:
+            if await self.work_once():
+                continue
+            if not self.memory.queue.items and not self.open_rows():
+                return
+            self.memory.clock.advance(step_s)
+            await self.sweep()
+
+    async def work_once(self, at_once: int = 1) -> bool:
+        """Receive, handle, send, acknowledge; False when nothing is visible. A crash is a restart."""
+        try:
+            taken = await self.memory.queue.receive(ALL_LANES, limit=at_once, visibility_s=VISIBILITY_S)
+        except Crash:
+            self._crashed()
+            return True
+        tasks = [asyncio.ensure_future(self._process(delivery)) for delivery in taken]
+        try:
+            await asyncio.gather(*tasks)
+        except Crash:
+            for task in tasks:  # the whole process dies, and what the others were doing with it
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._crashed()
+        return bool(taken)
+
+    async def _process(self, delivery: Delivery) -> None:
+        assert delivery.message is not None
+        try:
+            await self.memory.queue.send(await self.engine.handle(delivery.message))
+            await self.memory.queue.ack(delivery)
+        except BackendError:
+            await self.memory.queue.release(delivery, self.memory.clock.now() + timedelta(seconds=5))
+
+    async def sweep(self) -> None:
+        """What a worker does every few seconds."""
+        try:
+            await self.memory.queue.send(await self.engine.handle(sweep_message()))
+        except Crash:
+            self._crashed()
+
+    def _crashed(self) -> None:
+        self.crashes += 1
+        self.restart()
+
+    # --- what tests ask ---------------------------------------------------------------------------------
+
+    def open_rows(self) -> list[tuple[str, str, str]]:
+        """Rows that are not terminal."""
+        return [address for address, row in self.memory.state.rows.items() if row.due is not None]
+
+    def assessments(self) -> dict[str, Assessment]:
+        """Every assessment."""
+        rows = self.memory.state.rows.values()
+        return {r.partition: Assessment.model_validate(r.body) for r in rows if r.table == Assessment.TABLE}
+
+    def outbox(self) -> list[OutboxItem]:
+        """Every outbox item."""
+        return [
+            OutboxItem.model_validate(row.body)
+            for row in self.memory.state.rows.values()
+            if row.table == OutboxItem.TABLE
+        ]
+
+    def verdict(self, assessment: str) -> Verdict:
+        """The stored verdict."""
+        return self.memory.records.verdicts[assessment]
+
+
+class RigHost:
+    """What the engine asks of plugins."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+
+    def plan(self, deployment: Deployment) -> Plan:
+        """The one chain."""
+        return self._rig.plan
+
+    def scanner(self, instance: str) -> HostedScanner:
+        """A scripted scanner."""
+        scanner = self._rig.scanners.get(instance)
+        if scanner is None:
+            raise PluginMissingError(f"there is no scanner {instance}")
+        spec = ScannerSpec(
+            name="rig",
+            config=PluginConfig,
+            build=lambda config, context: scanner,
+            scan_timeout_s=self._rig.scan_timeout_s,
+        )
+        return HostedScanner(instance, spec, "options", lambda: scanner)
+
+    def sink(self, instance: str) -> Hosted:
+        """The sink."""
+        return Hosted(instance, self._rig.sink.write, 10.0)
+
+    def notifier(self, instance: str) -> Hosted:
+        """The notifier."""
+        return Hosted(instance, self._rig.notifier.write, 10.0)
+
+    def policy(self, ref: PolicyRef) -> HostedPolicy:
+        """The policy."""
+        return HostedPolicy(ref.name, RigPolicy(), 10.0)
+
+    async def describe(self, resource_id: str) -> Deployment | None:
+        """What was deployed last."""
+        if self._rig.describe_faults:
+            raise self._rig.describe_faults.pop(0)
+        found = self._rig.deployments.get(resource_id.lower())
+        return replace_seen(found, self._rig) if found else None
+
+    async def resolve(self, name: str, platform: Platform | None) -> ResolvedImage:
+        """Every name has a digest of its own, unless it is missing."""
+        if self._rig.resolve_faults:
+            raise self._rig.resolve_faults.pop(0)
+        if name in self._rig.missing_images:
+            raise ImageNotFoundError(f"there is no image {name}", target=name)
+        return ResolvedImage(
+            name=name,
+            source=f"oci:{name}",
+            reference=None,
+            digest=digest_of(name.partition("@")[0]),
+            platform=platform or Platform(),
+            resolved_at=self._rig.memory.clock.now(),
+        )
+
+
+def replace_seen(deployment: Deployment, rig: Rig) -> Deployment:
+    """The same deployment, seen now."""
+    return deployment.model_copy(update={"seen_at": rig.memory.clock.now()})
+
+
+def _finding(name: str) -> Finding:
+    package = Package(purl="pkg:generic/thing@1", name="thing", version="1", ecosystem="generic")
+    return Finding(id=name, package=package, severity=Severity.HIGH, severity_source="rig")
+
+
+def _decision(outcome: Outcome, message: str, findings: tuple[str, ...] = ()) -> PolicyDecision:
+    return PolicyDecision(
+        outcome=outcome, reasons=(Reason(policy="rig", outcome=outcome, message=message, findings=findings),)
+    )

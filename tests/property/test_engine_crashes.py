@@ -1,0 +1,145 @@
+"""The engine dies at any port call, hears messages twice, and still keeps its promises."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Coroutine
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from scanguard.engine.documents import AssessmentState, OutboxState
+from scanguard.engine.limits import EngineLimits
+from scanguard.errors import NotifyError, RegistryUnavailableError, ScannerUnavailableError
+from scanguard.model.verdict import Outcome, ScannerStatus
+from scanguard.ports import Outgoing
+from scanguard.testing.memory import Crash
+from scanguard.testing.rig import Rig
+
+RESOURCES = ("/a", "/b", "/c")
+IMAGES = ("clean:1", "bad:1", "bad:2")
+
+
+class CrashingEngine(RuleBasedStateMachine):
+    """Deploys, works, dies, goes on; at the end everything must be judged, recorded and delivered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.rig = Rig(limits=EngineLimits(chance=random.Random(0), attempts=50, delivery_attempts=50))  # noqa: S311
+        self.rig.scanners["one"].findings = ("CVE-1",)
+        self.rig.scan_timeout_s = timedelta(days=30).total_seconds()
+        self.rig.plan = replace(self.rig.plan, deadline=timedelta(days=30))
+        self.accepted: set[str] = set()
+        self.number = 0
+
+    def do(self, call: Coroutine[Any, Any, Any]) -> None:
+        self.loop.run_until_complete(call)
+
+    @rule(resource=st.sampled_from(RESOURCES), image=st.sampled_from(IMAGES), force=st.booleans())
+    def deploy(self, resource: str, image: str, force: bool) -> None:
+        self.number += 1
+        self.rig.deploy(resource, image)
+
+        async def announce() -> None:
+            try:
+                self.accepted.add(await self.rig.announce(resource, event_id=str(self.number), force=force))
+            except Crash:
+                self.rig.restart()  # never acknowledged: the source sends it again, or it was not accepted
+
+        self.do(announce())
+
+    @rule(times=st.integers(1, 5), at_once=st.integers(1, 4))
+    def work(self, times: int, at_once: int) -> None:
+        for _ in range(times):
+            self.do(self.rig.work_once(at_once))
+
+    @rule(calls=st.integers(0, 30), after=st.booleans())
+    def die_soon(self, calls: int, after: bool) -> None:
+        self.rig.memory.faults.countdown = calls
+        self.rig.memory.faults.after = after
+
+    @rule(seconds=st.integers(-60, 600))
+    def time_passes(self, seconds: int) -> None:
+        self.rig.memory.clock.advance(seconds)
+        self.do(self.rig.sweep())
+
+    @rule(wait=st.sampled_from([0.0, 30.0]), can_find=st.booleans())
+    def scanner_changes(self, wait: float, can_find: bool) -> None:
+        self.rig.scanners["one"].wait_s = wait
+        self.rig.scanners["one"].can_find = can_find
+
+    @rule(kind=st.sampled_from(["scanner", "registry", "notifier", "sink"]))
+    def something_fails_once(self, kind: str) -> None:
+        match kind:
+            case "scanner":
+                self.rig.scanners["one"].faults.append(ScannerUnavailableError("down"))
+            case "registry":
+                self.rig.resolve_faults.append(RegistryUnavailableError("down"))
+            case "notifier":
+                self.rig.notifier.faults.append(NotifyError("down"))
+            case _:
+                self.rig.sink.faults.append(NotifyError("down"))
+
+    @precondition(lambda self: self.rig.memory.queue.items)
+    @rule(data=st.data())
+    def a_message_comes_twice(self, data: st.DataObject) -> None:
+        items = self.rig.memory.queue.items
+        message = items[data.draw(st.integers(0, len(items) - 1))].message
+        self.rig.memory.faults.countdown = None
+        self.do(self.rig.memory.queue.send([Outgoing(message)]))
+
+    @precondition(lambda self: self.rig.memory.queue.items)
+    @rule(data=st.data())
+    def messages_are_reordered(self, data: st.DataObject) -> None:
+        items = self.rig.memory.queue.items
+        items.sort(key=lambda _: data.draw(st.integers(0, 3)))
+
+    @invariant()
+    def nothing_is_clean_that_nobody_looked_at(self) -> None:
+        for verdict in self.rig.memory.records.verdicts.values():
+            if verdict.outcome is Outcome.PASS:
+                raise AssertionError("every image here has a finding")
+            for image in verdict.images:
+                done = [s for s in image.scanners if s.status is ScannerStatus.DONE]
+                assert image.outcome is Outcome.UNKNOWN or done
+
+    @invariant()
+    def every_open_row_has_a_due_time(self) -> None:
+        for row in self.rig.memory.state.rows.values():
+            is_open = row.body.get("state") in {
+                "new",
+                "described",
+                "waiting",
+                "judged",
+                "pending",
+                "intent",
+                "submitted",
+            }
+            assert not is_open or row.due is not None
+
+    def teardown(self) -> None:
+        self.rig.memory.faults.countdown = None
+        self.do(self.rig.run(minutes=60 * 24 * 60))
+        self.loop.close()
+        assessments = self.rig.assessments()
+        assert self.accepted <= set(assessments)
+        assert all(one.state is AssessmentState.DONE for one in assessments.values())
+        assert set(assessments) == set(self.rig.memory.records.verdicts)
+        for verdict in self.rig.memory.records.verdicts.values():
+            assert verdict.outcome is Outcome.FAIL
+        assert all(item.state in {OutboxState.DONE, OutboxState.OVERTAKEN} for item in self.rig.outbox())
+        stored = {v.id: v.revision for v in self.rig.memory.records.verdicts.values()}
+        delivered = {v.id: v.revision for v in self.rig.sink.got.values()}
+        assert stored == delivered, "each sink has the last revision of every verdict"
+
+
+CrashingEngine.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestCrashingEngine = CrashingEngine.TestCase
