@@ -54,9 +54,9 @@ def layer_tar(entries: Sequence[Entry], *, mtime: int) -> bytes:
     return buffer.getvalue()
 
 
-def build_image(layers: Sequence[bytes], *, created: str, config: Mapping[str, object]) -> Image:
-    """Put uncompressed layers into an image for linux/amd64."""
-    packed = [gzip.compress(layer, compresslevel=9, mtime=0) for layer in layers]
+def build_image(layers: Sequence[bytes], *, created: str, config: Mapping[str, object], level: int = 9) -> Image:
+    """Put uncompressed layers into an image for linux/amd64; ``level`` is gzip's."""
+    packed = [gzip.compress(layer, compresslevel=level, mtime=0) for layer in layers]
     settings = {
         "architecture": "amd64",
         "config": config,
