@@ -14,7 +14,7 @@ from scanguard.ports import RecordQuery
 from scanguard.render.text import listing, neutralise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from scanguard.cli.application import Application
     from scanguard.model.verdict import Verdict
@@ -25,16 +25,16 @@ _ID: Final = re.compile(rf"[0-9A-Za-z_-]{{{LEAST_PREFIX},64}}")
 _AMBIGUOUS_SHOWN: Final = 5
 
 
-def image_spellings(text: str) -> list[str]:
+def image_spellings(text: str) -> Iterator[str]:
     """The ways the records may know an image: as typed, normalised, and, without tag or digest, its repository."""
+    yield text
     try:
         reference = ImageReference.parse(text)
-    except InvalidReferenceError:
-        return [text]
-    spellings = [text, str(reference)]
+    except InvalidReferenceError:  # a digest alone, or a local locator
+        return
+    yield str(reference)
     if reference.digest is None and ":" not in text.rpartition("/")[2]:
-        spellings.append(reference.name)
-    return list(dict.fromkeys(spellings))
+        yield reference.name
 
 
 async def by_image(backend: Backend, query: RecordQuery) -> Sequence[Verdict]:

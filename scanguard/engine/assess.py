@@ -200,7 +200,7 @@ class AssessHandler:
                 continue
             hosted = self._host.scanner(instance)
             task, sent = await self._tasks.ensure(assessment, image.image, hosted, want)
-            uses.append(TaskUse(instance=instance, task=task.id))
+            uses.append(TaskUse(instance=instance, task=task.id, run=task.run))
             messages += sent
         return image.model_copy(update={"tasks": tuple(uses)}), messages
 
@@ -218,7 +218,7 @@ class AssessHandler:
         is_overdue = self._context.now() >= _deadline(assessment)
         if is_overdue or all(_is_ready(image, plan, tasks, want) for image in assessment.images):
             return await self._decide(stored, plan, tasks, want)
-        return None, [out for task in tasks.values() if not want.is_met_by(task) for out in self._tasks.nudge(task)]
+        return None, [out for task in tasks.values() for out in self._tasks.nudge(task)]
 
     async def _next_fallbacks(
         self, assessment: Assessment, plan: Plan, tasks: Mapping[str, ScanTask], want: Want
@@ -247,7 +247,7 @@ class AssessHandler:
             update={
                 "state": AssessmentState.JUDGED,
                 "revision": revision,
-                "answered": _answered(tasks, want),
+                "answered": _answered(claimed, tasks, want),
                 "outbox": await self._owed(verdict, plan),
             }
         )
@@ -296,7 +296,7 @@ class AssessHandler:
         plan = self._host.plan(_deployment(assessment))
         tasks = await self._load_tasks(assessment)
         want = Want.of(assessment, plan)
-        if _answered(tasks, want) > assessment.answered:
+        if _answered(assessment, tasks, want) > assessment.answered:
             return await self._decide(stored, plan, tasks, want)
         return None, []
 
@@ -356,8 +356,10 @@ def _is_throttling(error: ScanguardError) -> bool:
     return isinstance(error, RegistryThrottledError)
 
 
-def _answered(tasks: Mapping[str, ScanTask], want: Want) -> int:
-    return sum(want.is_met_by(task) for task in tasks.values())
+def _answered(assessment: Assessment, tasks: Mapping[str, ScanTask], want: Want) -> int:
+    """How many tasks have ended, as far as this assessment is concerned."""
+    uses = {use.task: use for image in assessment.images for use in image.tasks}.values()
+    return sum(use.task in tasks and want.is_met_by(tasks[use.task], use.run) for use in uses)
 
 
 def _deployment(assessment: Assessment) -> Deployment:
@@ -376,8 +378,8 @@ def _is_ready(image: ImageState, plan: Plan, tasks: Mapping[str, ScanTask], want
     """Whether nothing that could still change the verdict is under way."""
     if image.image is None:
         return True
-    met = {use.instance: want.is_met_by(tasks[use.task]) for use in image.tasks if use.task in tasks}
-    has_any = any(want.has_result(tasks[use.task]) for use in image.tasks if use.task in tasks)
+    met = {use.instance: want.is_met_by(tasks[use.task], use.run) for use in image.tasks if use.task in tasks}
+    has_any = any(want.has_result(tasks[use.task], use.run) for use in image.tasks if use.task in tasks)
     main = [met.get(instance, True) for instance in plan.scanners]
     main_ready = all(main) or (plan.require == "any" and has_any)
     return main_ready and all(met.get(instance, True) for instance in plan.fallback)
@@ -391,6 +393,7 @@ def _next_fallback(image: ImageState, plan: Plan, tasks: Mapping[str, ScanTask],
     if not started or len(started) >= len(plan.fallback):
         return ()
     last = tasks.get(started[-1].task)
-    if last is None or want.has_result(last) or not want.has_failure(last):
+    run = started[-1].run
+    if last is None or want.has_result(last, run) or not want.has_failure(last, run):
         return ()
     return (plan.fallback[len(started)],)

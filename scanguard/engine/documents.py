@@ -53,10 +53,11 @@ class AssessmentState(StrEnum):
 
 
 class TaskUse(Model):
-    """A scanner instance asked about an image, and the task that answers."""
+    """A scanner instance asked about an image, the task that answers, and the first run whose answer counts."""
 
     instance: str
     task: str
+    run: int
 
 
 class ImageState(Model):
@@ -171,6 +172,7 @@ class TaskResult(Model):
     """The last report of a task; it stays while a newer scan is in progress, or fails."""
 
     report: str
+    run: int
     info: ScannerInfo
     findings: int
     finished_at: Instant

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from scanguard.engine.context import EngineContext
-from scanguard.engine.documents import Assessment, ImageState, ScanTask, TaskResult, stable_id
+from scanguard.engine.documents import Assessment, ImageState, ScanTask, TaskResult, TaskUse, stable_id
 from scanguard.engine.guard import call_plugin
 from scanguard.engine.merge import merge
 from scanguard.engine.plan import Plan, PolicyRef
@@ -92,7 +92,7 @@ class Judge:
         results = {
             use.instance: result
             for use in state.tasks
-            if (task := tasks.get(use.task)) and want.has_result(task) and (result := task.result)
+            if (task := tasks.get(use.task)) and want.has_result(task, use.run) and (result := task.result)
         }
         name, merged = await self._merge(state, results)
         view = ImageVerdict(
@@ -174,7 +174,7 @@ def scanner_outcomes(
     state: ImageState, plan: Plan, tasks: Mapping[str, ScanTask], want: Want
 ) -> tuple[ScannerOutcome, ...]:
     """Where each scanner stands with one image, and which of those that did not answer are missed."""
-    outcomes = [_outcome(use.instance, tasks.get(use.task), want) for use in state.tasks]
+    outcomes = [_outcome(use, tasks.get(use.task), want) for use in state.tasks]
     done = {outcome.instance for outcome in outcomes if outcome.status is ScannerStatus.DONE}
     stand_in = bool(done & set(plan.scanners)) and plan.require == "any"
     fallback_served = bool(done & set(plan.fallback))
@@ -187,14 +187,14 @@ def scanner_outcomes(
     return tuple(outcome.model_copy(update={"needed": is_needed(outcome.instance)}) for outcome in outcomes)
 
 
-def _outcome(instance: str, task: ScanTask | None, want: Want) -> ScannerOutcome:
+def _outcome(use: TaskUse, task: ScanTask | None, want: Want) -> ScannerOutcome:
     if task is None:
         return ScannerOutcome(
-            instance=instance, plugin="", status=ScannerStatus.FAILED, error="its scan is missing from the store"
+            instance=use.instance, plugin="", status=ScannerStatus.FAILED, error="its scan is missing from the store"
         )
-    if want.has_result(task) and task.result is not None:
+    if want.has_result(task, use.run) and task.result is not None:
         return ScannerOutcome(
-            instance=instance,
+            instance=use.instance,
             plugin=task.plugin,
             status=ScannerStatus.DONE,
             info=task.result.info,
@@ -203,9 +203,9 @@ def _outcome(instance: str, task: ScanTask | None, want: Want) -> ScannerOutcome
             reused=task.result.finished_at < want.asked_at,
             findings=task.result.findings,
         )
-    status = ScannerStatus.FAILED if want.has_failure(task) else ScannerStatus.PENDING
+    status = ScannerStatus.FAILED if want.has_failure(task, use.run) else ScannerStatus.PENDING
     return ScannerOutcome(
-        instance=instance, plugin=task.plugin, status=status, error=task.error, error_kind=task.error_kind
+        instance=use.instance, plugin=task.plugin, status=status, error=task.error, error_kind=task.error_kind
     )
 
 

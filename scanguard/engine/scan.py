@@ -240,7 +240,9 @@ def _belongs(report: ScanReport, task: ScanTask) -> ScanReport:
 
 
 def _done(task: ScanTask, report: ScanReport, now: datetime) -> ScanTask:
-    result = TaskResult(report=report_name(task), info=report.scanner, findings=len(report.findings), finished_at=now)
+    result = TaskResult(
+        report=report_name(task), run=task.run, info=report.scanner, findings=len(report.findings), finished_at=now
+    )
     cleared = {"ticket": None, "not_before": None, "error": "", "error_kind": ""}
     return task.model_copy(update={"state": TaskState.DONE, "result": result, **cleared})
 

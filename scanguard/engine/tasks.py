@@ -23,7 +23,11 @@ from scanguard.ports import Lane, Outgoing
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """What an assessment asks of a task: a result no older than ``since``, or a failure no older than itself."""
+    """What an assessment takes as an answer of a task.
+
+    A run that was under way when it asked, or a later one, always is (whatever clocks say); a result of an
+    earlier run when it is no older than ``since``.
+    """
 
     since: datetime
     asked_at: datetime
@@ -34,17 +38,24 @@ class Want:
         since = assessment.created_at if assessment.force else assessment.created_at - plan.freshness
         return cls(since, assessment.created_at)
 
-    def is_met_by(self, task: ScanTask) -> bool:
-        """Whether there is a result, or a failure, recent enough."""
-        return self.has_result(task) or self.has_failure(task)
+    def is_met_by(self, task: ScanTask, run: int) -> bool:
+        """Whether there is a result, or a failure, that answers a wish for ``run``."""
+        return self.has_result(task, run) or self.has_failure(task, run)
 
-    def has_result(self, task: ScanTask) -> bool:
+    def has_result(self, task: ScanTask, run: int) -> bool:
         """Whether the task's last report serves; a newer scan in progress does not hide it."""
-        return task.result is not None and task.result.finished_at >= self.since
+        result = task.result
+        return result is not None and (result.run >= run or result.finished_at >= self.since)
 
-    def has_failure(self, task: ScanTask) -> bool:
+    def has_failure(self, task: ScanTask, run: int) -> bool:
         """Whether the task was given up after this assessment asked."""
-        return task.state is TaskState.FAILED and task.failed_at is not None and task.failed_at >= self.asked_at
+        if task.state is not TaskState.FAILED:
+            return False
+        return task.run >= run or (task.failed_at is not None and task.failed_at >= self.asked_at)
+
+    def is_fresh(self, task: ScanTask) -> bool:
+        """Whether a task that nobody waited for so far needs no new run."""
+        return self.is_met_by(task, task.run + 1)
 
 
 class Tasks:
@@ -65,7 +76,7 @@ class Tasks:
         now = self._clock.now()
         fresh = self._new(name, image, hosted, assessment.lane, now)
         task = (await self._store.ensure(fresh, self._limits.rearm_at(now))).document
-        if task is not fresh and not want.is_met_by(task):
+        if task is not fresh and not want.is_fresh(task):
             found = await self._store.update(ScanTask, name, "", lambda task: self._reopened(task, fresh, want, now))
             task = found.document if found else fresh
         return task, self.nudge(task)
@@ -107,7 +118,7 @@ class Tasks:
         self, task: ScanTask, fresh: ScanTask, want: Want, now: datetime
     ) -> tuple[ScanTask, datetime | None] | None:
         """Start an ended task again when its result does not serve; add a new place to read the image from."""
-        if want.is_met_by(task):
+        if want.is_fresh(task):
             return None
         known = {source.image.source for source in task.sources}
         is_new_place = fresh.sources[0].image.source not in known

@@ -11,7 +11,7 @@ import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from scanguard.engine.documents import Assessment, OutboxItem, assessment_id
@@ -193,16 +193,24 @@ class Rig:
         await self.memory.queue.send([Outgoing(message)])
         return message.id
 
-    async def run(self, *, minutes: float = 240.0, step_s: float = 15.0) -> None:
+    async def run(self, *, minutes: float = 240.0) -> None:
         """Work, letting time pass when nothing is visible, until nothing is left to do (or the minutes are over)."""
-        end = self.memory.clock.now() + timedelta(minutes=minutes)
-        while self.memory.clock.now() < end:
+        clock = self.memory.clock
+        end = clock.now() + timedelta(minutes=minutes)
+        while clock.now() < end:
             if await self.work_once():
                 continue
-            if not self.memory.queue.items and not self.open_rows():
+            following = self._next_moment()
+            if following is None:
                 return
-            self.memory.clock.advance(step_s)
+            clock.moment = min(end, max(clock.now() + timedelta(seconds=1), following))
             await self.sweep()
+
+    def _next_moment(self) -> datetime | None:
+        """When something can happen next."""
+        visible = [item.visible_at for item in self.memory.queue.items]
+        due = [row.due for row in self.memory.state.rows.values() if row.due is not None]
+        return min((*visible, *due), default=None)
 
     async def work_once(self, at_once: int = 1) -> bool:
         """Receive, handle, send, acknowledge; False when nothing is visible. A crash is a restart."""
