@@ -39,7 +39,9 @@ of a foreign answer beyond what was redacted before).
     ├── SinkError
     ├── NotifyError
     ├── ActionError
-    └── PolicyError
+    ├── PolicyError
+    ├── AddressRefusedError
+    └── ProcessError
 """
 
 from __future__ import annotations
@@ -232,3 +234,11 @@ class ActionError(ScanguardError):
 
 class PolicyError(ScanguardError):
     """A policy could not be evaluated ("policy says no" is a verdict, never an error)."""
+
+
+class AddressRefusedError(ScanguardError):
+    """A connection was not opened: the name leads to an address that this client may not talk to."""
+
+
+class ProcessError(ScanguardError):
+    """A child process did not start, did not end in time, or said more than its limit."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,4 +22,22 @@ class CredentialSource(Protocol):
     """Knows credentials for some registries."""
 
     async def credential(self, registry: str) -> RegistryCredential | None:
-        """The credential for exactly this host[:port], or None."""
+        """The credential for exactly this host[:port], or None.
+
+        ``registry`` is the canonical name (``docker.io`` for Docker Hub). Raises RegistryAuthError when a
+        credential is configured and cannot be had.
+        """
+
+
+class CredentialChain:
+    """Asks several sources in order; the first that knows the registry decides."""
+
+    def __init__(self, sources: Sequence[CredentialSource]) -> None:
+        self._sources = tuple(sources)
+
+    async def credential(self, registry: str) -> RegistryCredential | None:
+        """The first credential found, or None."""
+        for source in self._sources:
+            if (found := await source.credential(registry)) is not None:
+                return found
+        return None
