@@ -119,4 +119,9 @@ async def _kill(child: Process) -> None:
             os.killpg(child.pid, signal.SIGKILL)
         else:
             child.kill()
+    # asyncio waits for the end of pipes too, and one that nobody reads, or a grandchild holds, has no end.
+    for number in range(3):
+        pipe = child._transport.get_pipe_transport(number)  # type: ignore[attr-defined]  # not public, nor is any way
+        if pipe is not None:
+            pipe.close()
     await asyncio.shield(child.wait())

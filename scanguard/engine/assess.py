@@ -180,7 +180,7 @@ class AssessHandler:
         messages: list[Outgoing] = []
         images = []
         for image in resolved.images:
-            first = (*plan.scanners, *plan.fallback[:1])
+            first = (*plan.scanners, *plan.also, *plan.fallback[:1])
             started, sent = await self._start(resolved, image, first, Want.of(resolved, plan))
             images.append(started)
             messages += sent
@@ -379,10 +379,10 @@ def _is_ready(image: ImageState, plan: Plan, tasks: Mapping[str, ScanTask], want
     if image.image is None:
         return True
     met = {use.instance: want.is_met_by(tasks[use.task], use.run) for use in image.tasks if use.task in tasks}
-    has_any = any(want.has_result(tasks[use.task], use.run) for use in image.tasks if use.task in tasks)
-    main = [met.get(instance, True) for instance in plan.scanners]
-    main_ready = all(main) or (plan.require == "any" and has_any)
-    return main_ready and all(met.get(instance, True) for instance in plan.fallback)
+    stand_ins = [use for use in image.tasks if use.instance in plan.scanners and use.task in tasks]
+    has_any = any(want.has_result(tasks[use.task], use.run) for use in stand_ins)
+    main_ready = all(met.get(name, True) for name in plan.scanners) or (plan.require == "any" and has_any)
+    return main_ready and all(met.get(name, True) for name in (*plan.also, *plan.fallback))
 
 
 def _next_fallback(image: ImageState, plan: Plan, tasks: Mapping[str, ScanTask], want: Want) -> tuple[str, ...]:

@@ -182,6 +182,8 @@ def scanner_outcomes(
     def is_needed(instance: str) -> bool:
         if instance in done:
             return True
+        if instance in plan.also:
+            return True
         return not (fallback_served if instance in plan.fallback else stand_in)
 
     return tuple(outcome.model_copy(update={"needed": is_needed(outcome.instance)}) for outcome in outcomes)

@@ -42,7 +42,8 @@ class Plan:
     """A chain, as it applies to one deployment.
 
     ``scanners`` all start at once; with ``require`` ``any`` one finished report is enough to judge without a gap.
-    ``fallback`` scanners start one after another, each when the one before it failed.
+    ``fallback`` scanners start one after another, each when the one before it failed. Those of ``also`` must answer
+    whatever ``require`` says, and never stand in for another.
     """
 
     chain: str
@@ -50,6 +51,7 @@ class Plan:
     scanners: tuple[str, ...]
     require: Literal["all", "any"] = "all"
     fallback: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
     freshness: timedelta = timedelta(hours=24)
     deadline: timedelta = timedelta(minutes=45)
     policies: tuple[PolicyRef, ...] = ()

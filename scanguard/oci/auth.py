@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
+from weakref import WeakValueDictionary
 
 from scanguard.errors import RegistryAuthError, RegistryRefusedError
 from scanguard.oci.challenges import Challenge
@@ -71,7 +72,7 @@ class RegistryAuthenticator:
         self._clock = clock
         self._by_place: OrderedDict[Place, _Header] = OrderedDict()
         self._by_request: OrderedDict[TokenRequest, _Header] = OrderedDict()
-        self._lock = asyncio.Lock()
+        self._locks: WeakValueDictionary[Place, asyncio.Lock] = WeakValueDictionary()
 
     def known(self, place: Place) -> str | None:
         """The header to send at once, or None to wait for the challenge."""
@@ -84,7 +85,9 @@ class RegistryAuthenticator:
         Raises RegistryAuthError (nothing to answer with, or the token server refuses), RegistryRefusedError
         (a token server that may not be asked), and what TokenClient raises.
         """
-        async with self._lock:  # many layers are asked for at once, and one token serves them all
+        # Many layers are asked for at once, and one token serves them all; a slow server holds up only its own.
+        lock = self._locks.setdefault(place, asyncio.Lock())
+        async with lock:
             known = self.known(place)
             if known is not None and known != rejected:
                 return known

@@ -8,7 +8,8 @@ import json
 import re
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Final
 from urllib.parse import quote
 
@@ -111,11 +112,12 @@ class RegistrySource:
         for resumes_left in range(MAX_RESUMES, -1, -1):
             before = received
             try:
-                async for chunk in self._blob_from(descriptor, received, patience):
-                    received += len(chunk)
-                    if received > descriptor.size:
-                        raise self._corrupt(descriptor, f"has more than the {descriptor.size} bytes it should have")
-                    yield chunk
+                async with aclosing(self._blob_from(descriptor, received, patience)) as chunks:
+                    async for chunk in chunks:
+                        received += len(chunk)
+                        if received > descriptor.size:
+                            raise self._corrupt(descriptor, f"has more than the {descriptor.size} bytes it should have")
+                        yield chunk
             except RegistryUnavailableError:
                 if not resumes_left or received == before or patience.is_over:
                     raise
@@ -124,7 +126,7 @@ class RegistrySource:
                     raise self._corrupt(descriptor, f"ends after {received} of {descriptor.size} bytes")
                 return
 
-    async def _blob_from(self, descriptor: Descriptor, start: int, patience: _Patience) -> AsyncIterator[bytes]:
+    async def _blob_from(self, descriptor: Descriptor, start: int, patience: _Patience) -> AsyncGenerator[bytes, None]:
         headers = {"Range": f"bytes={start}-"} if start else {}
         accept = frozenset({200, 206, 416} if start else {200})
         async with self._session.open("GET", f"blobs/{descriptor.digest}", headers, accept) as response:

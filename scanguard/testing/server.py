@@ -113,15 +113,18 @@ class LoopbackServer:
             writer.transport.abort()
 
     async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        request = await _read_request(reader)
+        first_byte = await reader.readexactly(1)
+        if not first_byte.isalpha():  # a TLS handshake; servers of plain HTTP answer so
+            return await _write(writer, Answer(400, b"no HTTP", cut_at=7), with_body=True)
+        request = await _read_request(reader, first_byte)
         self.requests.append(request)
         answer = await self._handler(request)
         await asyncio.sleep(answer.delay_s)
         return await _write(writer, answer, with_body=request.method != "HEAD")
 
 
-async def _read_request(reader: asyncio.StreamReader) -> ReceivedRequest:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+async def _read_request(reader: asyncio.StreamReader, first_byte: bytes) -> ReceivedRequest:
+    head = (first_byte + await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *lines = head[:_MAX_HEAD_BYTES].rstrip("\r\n").split("\r\n")
     method, target, _ = first.split(" ", 2)
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}

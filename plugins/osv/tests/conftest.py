@@ -45,7 +45,7 @@ class LoopbackHttp(HttpFactory):
     def __init__(self) -> None:
         self.clients: list[httpx.AsyncClient] = []
 
-    def client(self, *, base_url: str = "", timeout_s: float = 30.0) -> httpx.AsyncClient:
+    def client(self, *, base_url: str = "", timeout_s: float = 30.0, **others: object) -> httpx.AsyncClient:
         client = httpx.AsyncClient(base_url=base_url, timeout=timeout_s, trust_env=False)
         self.clients.append(client)
         return client

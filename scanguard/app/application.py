@@ -1,0 +1,300 @@
+"""The composition root: configuration, plugins, backend and engine become one application."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from scanguard.app.host import PluginHost, Surroundings
+from scanguard.backends import embedded
+from scanguard.engine.documents import Assessment, AssessmentState, OutboxItem, OutboxState, assessment_id
+from scanguard.engine.engine import Engine
+from scanguard.engine.limits import EngineLimits
+from scanguard.engine.plan import Progress
+from scanguard.engine.store import Store, read_document
+from scanguard.engine.worker import ALL_LANES, Worker
+from scanguard.errors import ConfigError
+from scanguard.hooks import PluginConfig, PluginContext
+from scanguard.intake import parse_events
+from scanguard.loader import Plugins, load_plugins
+from scanguard.model.deployment import Event
+from scanguard.model.image import Platform
+from scanguard.model.reference import ImageReference
+from scanguard.model.verdict import MergedReport, Verdict
+from scanguard.oci.settings import RegistrySettings
+from scanguard.ports import Backend, Message, MessageKind, Outgoing, RecordQuery, SystemClock
+from scanguard.settings.bind import Bound, BoundInstance, bind, fingerprint
+from scanguard.settings.load import load_settings
+from scanguard.settings.problems import nearest
+from scanguard.settings.schema import EngineSettings
+
+DATA_VARIABLE: Final = "SCANGUARD_DATA_DIR"
+LOCAL_SCHEMES: Final = ("oci", "oci-archive", "docker-archive")
+_VISIBILITY_S: Final = 30.0
+_PAGE: Final = 100
+_FAR_FUTURE: Final = datetime(9000, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class AppOptions:
+    """What a run is asked for, over what the configuration says.
+
+    Attributes:
+        config: Files to read; None looks in the default places.
+        data_dir: Where queue, state, history and reports are; None uses ``$SCANGUARD_DATA_DIR`` or the user's folder.
+        offline: No network beyond the registry that holds the image.
+        scanners: Instances, or plugins, that replace every chain's scanners.
+        platform: Platform of images whose deployment does not say.
+        insecure_registries: Registries to speak plain http with.
+        environ: The environment.
+    """
+
+    config: tuple[Path, ...] | None = None
+    data_dir: Path | None = None
+    offline: bool = False
+    scanners: tuple[str, ...] = ()
+    platform: Platform | None = None
+    insecure_registries: tuple[str, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What became of a payload: assessments, events that say nothing of a deployment, broken ones."""
+
+    ids: tuple[str, ...]
+    skipped: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
+
+
+class App:
+    """A loaded configuration, its plugins and a backend; open while in ``async with``."""
+
+    def __init__(self, plugins: Plugins, bound: Bound, host: PluginHost, data_dir: Path) -> None:
+        self.plugins = plugins
+        self._bound = bound
+        self._host = host
+        self._data_dir = data_dir
+        self._open: Backend | None = None
+        self._stack = AsyncExitStack()
+
+    @classmethod
+    def load(cls, options: AppOptions) -> App:
+        """Read the configuration and load what it names, doing no other I/O.
+
+        Errors:
+            ConfigError, PluginError: before any work, with everything that is wrong.
+        """
+        plugins = load_plugins(options.environ)
+        loaded = load_settings(options.config, options.environ)
+        bound = bind(loaded, plugins.catalog, plugins.problem)
+        data_dir = _data_dir(options)
+        host = PluginHost(
+            Surroundings(
+                bound=bound,
+                catalog=plugins.catalog,
+                registries=_registries(loaded.settings.registries, options),
+                data_dir=data_dir,
+                clock=SystemClock(),
+                offline=options.offline,
+                scanners=tuple(_scanner(name, bound, plugins) for name in dict.fromkeys(options.scanners)),
+            )
+        )
+        return cls(plugins, bound, host, data_dir)
+
+    async def __aenter__(self) -> Self:
+        """Open the backend."""
+        self._open = await self._stack.enter_async_context(embedded(self._data_dir))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close plugins and backend."""
+        await self._host.aclose()
+        self._open = None
+        await self._stack.aclose()
+
+    @property
+    def backend(self) -> Backend:
+        """The five ports."""
+        if self._open is None:
+            raise RuntimeError("the application is not open: use it in `async with`")
+        return self._open
+
+    def plugin_context(self, instance: str) -> PluginContext:
+        """What an object of this name is lent; for commands of plugins."""
+        return self._host.context(instance)
+
+    def freshness(self, verdict: Verdict) -> timedelta | None:
+        """How long a scan counts as fresh where this verdict's deployment is."""
+        return self._host.plan(verdict.deployment).freshness
+
+    # --- intake -----------------------------------------------------------------------------------------
+
+    async def accept(self, payload: bytes) -> Accepted:
+        """Take events in; durable when it returns. Raises EventError for a payload that is no event at all."""
+        parsed = parse_events(payload, self.plugins.catalog.event_sources.values())
+        excluded = {resource.lower() for resource in self._bound.settings.exclude}
+        taken = [event for event in parsed.events if event.resource_id.lower() not in excluded]
+        skipped = [
+            f"{event.resource_id} is excluded by the configuration"
+            for event in parsed.events
+            if event.resource_id.lower() in excluded
+        ]
+        return Accepted(await self._send(taken), (*parsed.skipped, *skipped), parsed.rejected)
+
+    async def accept_images(self, names: Sequence[str], *, force: bool = False) -> tuple[str, ...]:
+        """Take images in as if somebody had deployed them; raises InvalidReferenceError for a name that is none."""
+        now = self.backend.clock.now()
+        events = [
+            Event(
+                id=uuid.uuid4().hex,
+                source="scanguard",
+                type="scanguard.scan",
+                resource_id=f"image:{_checked_name(name)}",
+                time=now,
+            )
+            for name in names
+        ]
+        return await self._send(events, force=force)
+
+    async def _send(self, events: Sequence[Event], *, force: bool = False) -> tuple[str, ...]:
+        messages = [
+            Message(
+                kind=MessageKind.INTAKE,
+                id=assessment_id(event),
+                body={"event": event.model_dump(mode="json"), "force": force},
+            )
+            for event in events
+        ]
+        await self.backend.queue.send([Outgoing(message) for message in messages])
+        return tuple(message.id for message in messages)
+
+    # --- work ---------------------------------------------------------------------------------------------
+
+    async def work(
+        self,
+        *,
+        until: Sequence[str] | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        idle_exit: bool = False,
+    ) -> None:
+        """Drive the queue.
+
+        Args:
+            until: Stop when these assessments are judged or dead, and each of their deliveries was tried.
+            progress: Told of each step.
+            idle_exit: Stop when nothing is pending.
+        """
+        settings = self._bound.settings.engine
+        observe = {} if progress is None else {"observe": progress}
+        engine = Engine(self.backend, self._host, limits=_limits(settings), **observe)
+        worker = Worker(engine, concurrency=settings.concurrency, visibility_s=_VISIBILITY_S)
+        remaining = list(until or ())
+
+        async def is_finished() -> bool:
+            while remaining and await self._is_settled(remaining[-1]):
+                remaining.pop()
+            if until is not None:
+                return not remaining
+            return idle_exit and await self._is_idle()
+
+        await worker.run(is_finished)
+
+    async def _is_settled(self, assessment: str) -> bool:
+        stored = await Store(self.backend.state).get(Assessment, assessment)
+        if stored is None or stored.document.state not in {AssessmentState.DONE, AssessmentState.DEAD}:
+            return False
+        rows = await self.backend.state.page(OutboxItem.TABLE, assessment, limit=_PAGE)
+        items = [read_document(OutboxItem, row) for row in rows]
+        return all(item.state is not OutboxState.PENDING or item.attempts for item in items)
+
+    async def _is_idle(self) -> bool:
+        if await self.backend.queue.next_visible(ALL_LANES) is not None:
+            return False
+        return not await self.backend.state.overdue(_FAR_FUTURE, limit=1)
+
+    # --- answers ------------------------------------------------------------------------------------------
+
+    async def verdict(self, id: str) -> Verdict | None:
+        """An assessment's verdict, once there is one."""
+        found = await self.backend.records.query(RecordQuery(id=id, limit=1))
+        return found[0] if found and found[0].id == id else None
+
+    async def dead(self, ids: Sequence[str]) -> Mapping[str, str]:
+        """Why, of those assessments that became dead letters."""
+        store = Store(self.backend.state)
+        found = [await store.get(Assessment, one) for one in ids]
+        return {
+            one.document.id: one.document.error for one in found if one and one.document.state is AssessmentState.DEAD
+        }
+
+    async def reports(self, verdict: Verdict) -> Mapping[str, MergedReport]:
+        """The merged reports by ``ImageVerdict.merged``."""
+        names = sorted({image.merged for image in verdict.images if image.merged})
+        stored = {name: await self.backend.reports.get(name) for name in names}
+        return {name: MergedReport.model_validate_json(data) for name, data in stored.items() if data is not None}
+
+
+def _data_dir(options: AppOptions) -> Path:
+    if options.data_dir is not None:
+        return options.data_dir.absolute()
+    if options.environ.get(DATA_VARIABLE):
+        return Path(options.environ[DATA_VARIABLE]).absolute()
+    import platformdirs  # noqa: PLC0415  # only where nobody said
+
+    return platformdirs.user_data_path("scanguard", appauthor=False)
+
+
+def _registries(settings: RegistrySettings, options: AppOptions) -> RegistrySettings:
+    try:
+        settings = settings.with_insecure(options.insecure_registries)
+    except ValueError as exc:
+        raise ConfigError(f"--insecure-registry: {exc}") from exc
+    return settings if options.platform is None else settings.model_copy(update={"default_platform": options.platform})
+
+
+def _scanner(name: str, bound: Bound, plugins: Plugins) -> BoundInstance:
+    """An instance by its name, or a plugin with its default options."""
+    instance = bound.instances.get(name)
+    if instance is not None and "scanner" in instance.specs:
+        return instance
+    spec = plugins.catalog.scanners.get(name)
+    if spec is None:
+        scanners = {one.name for one in bound.instances.values() if "scanner" in one.specs}
+        hint = nearest(name, {*scanners, *plugins.catalog.scanners})
+        raise plugins.problem(name, ("scanner",)) if not hint else ConfigError(f"there is no scanner {name!r}{hint}")
+    try:
+        config: PluginConfig = spec.config()
+    except ValueError as exc:
+        raise ConfigError(
+            f"the scanner {name!r} needs options: configure an instance of it and name that instance", target=name
+        ) from exc
+    return BoundInstance(name, name, config, {"scanner": spec}, fingerprint(spec, config))
+
+
+def _limits(settings: EngineSettings) -> EngineLimits:
+    return EngineLimits(
+        attempts=settings.attempts,
+        delivery_attempts=settings.delivery_attempts,
+        backoff_s=settings.backoff_s,
+        max_backoff_s=settings.max_backoff_s,
+        lease_s=settings.lease_s,
+    )
+
+
+def _checked_name(name: str) -> str:
+    """A reference that parses, or a local source with its whole path, so that any worker finds it."""
+    scheme, colon, path = name.partition(":")
+    if colon and scheme in LOCAL_SCHEMES:
+        return f"{scheme}:{Path(path).absolute()}"
+    ImageReference.parse(name)
+    return name

@@ -1,0 +1,280 @@
+"""Builds the objects that the configuration names, lends them what they need, and closes them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import SecretStr
+
+from scanguard.engine.guard import call_plugin
+from scanguard.engine.plan import Hosted, HostedPolicy, HostedScanner, NoticeRule, Plan, PolicyRef
+from scanguard.errors import (
+    ConfigError,
+    PlatformError,
+    PluginContractError,
+    RegistryAuthError,
+    ScanguardError,
+    SecretError,
+)
+from scanguard.hooks import Catalog, PlatformSpec, PluginContext, Scanner
+from scanguard.http import HttpFactory
+from scanguard.model.deployment import Deployment
+from scanguard.model.image import Platform, ResolvedImage
+from scanguard.model.secret import SecretRef
+from scanguard.oci.client import ImageClient
+from scanguard.oci.credentials import CredentialSource, RegistryCredential
+from scanguard.oci.settings import RegistrySettings
+from scanguard.ports import Clock
+from scanguard.settings.bind import Bound, BoundInstance
+from scanguard.settings.chains import EffectiveChain, Facts, effective_chain
+
+SECRET_TIMEOUT_S = 30.0
+CREDENTIAL_TIMEOUT_S = 30.0
+CLOSE_TIMEOUT_S = 5.0
+IMAGE_PLATFORM = "image"
+T = TypeVar("T")
+log = logging.getLogger("scanguard.app")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the host was started with."""
+
+    bound: Bound
+    catalog: Catalog
+    registries: RegistrySettings
+    data_dir: Path
+    clock: Clock
+    offline: bool = False
+    scanners: tuple[BoundInstance, ...] = ()
+    """When given, they replace every chain's scanners."""
+
+
+class PluginHost:
+    """:class:`scanguard.engine.plan.Host` over a bound configuration; each object is built once, when first used."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._given = surroundings
+        self._catalog = surroundings.catalog
+        self._http = HttpFactory(ca_file=surroundings.registries.ca_file)
+        self._instances = {**surroundings.bound.instances, **{one.name: one for one in surroundings.scanners}}
+        self._images = ImageClient(
+            self._http, _Credentials(surroundings.catalog, self.context), surroundings.registries, surroundings.clock
+        )
+        self._built: dict[tuple[str, str], Any] = {}
+        self._plans: dict[tuple[object, ...], Plan] = {}
+
+    # --- what plugins are lent --------------------------------------------------------------------------
+
+    def context(self, instance: str, plugin: str | None = None) -> PluginContext:
+        """What an object of this instance is lent."""
+        return PluginContext(
+            instance=instance,
+            http=self._http,
+            images=self._images,
+            secret=self.secret,
+            clock=self._given.clock,
+            data_dir=self._given.data_dir / "plugins" / (plugin or instance),
+            config_dir=self._given.bound.loaded.folder,
+            offline=self._given.offline,
+            log=logging.getLogger(f"scanguard.plugin.{instance}"),
+        )
+
+    async def secret(self, reference: SecretRef) -> SecretStr:
+        """The value of a secret reference; raises SecretError, which names the reference only."""
+        spec = self._catalog.secret_stores.get(reference.scheme)
+        if spec is None:
+            known = ", ".join(f"{name}:" for name in sorted(self._catalog.secret_stores)) or "none"
+            raise SecretError(f"nothing resolves {reference}: the schemes known here are {known}")
+        store = self._object("secret store", reference.scheme, spec.build)
+        return await call_plugin(
+            store.resolve(reference.locator),
+            plugin=reference.scheme,
+            what="resolve",
+            timeout_s=SECRET_TIMEOUT_S,
+            timeout_error=SecretError,
+            returns=SecretStr,
+        )
+
+    # --- the engine's questions ---------------------------------------------------------------------------
+
+    def plan(self, deployment: Deployment) -> Plan:
+        """The chain that applies, as the engine needs it."""
+        facts = Facts(deployment.subscription, deployment.resource_group, deployment.kind, deployment.tags)
+        key = (facts.subscription, facts.resource_group, facts.kind, frozenset(facts.tags.items()))
+        if key not in self._plans:
+            loaded = self._given.bound.loaded
+            if len(self._plans) > 1000:
+                self._plans.clear()
+            self._plans[key] = self._as_plan(effective_chain(loaded.settings, loaded.document, facts))
+        return self._plans[key]
+
+    def _as_plan(self, chain: EffectiveChain) -> Plan:
+        plan = Plan(
+            chain=chain.name,
+            why=chain.why,
+            scanners=chain.scanners,
+            require=chain.require,
+            fallback=chain.fallback,
+            also=chain.also,
+            freshness=chain.freshness,
+            deadline=chain.deadline,
+            policies=tuple(PolicyRef(use.key, use.policy.plugin) for use in chain.policies),
+            sinks=chain.sinks,
+            notifiers=tuple(
+                NoticeRule(use.use, frozenset(use.when.verdict), only_new=use.only == "new") for use in chain.notifiers
+            ),
+        )
+        if not self._given.scanners:
+            return plan
+        names = tuple(one.name for one in self._given.scanners)
+        why = (*plan.why, f"the command line asks for {', '.join(names)} instead of the chain's scanners")
+        return replace(plan, scanners=names, require="all", fallback=(), also=(), why=why)
+
+    def scanner(self, instance: str) -> HostedScanner:
+        """A scanner instance; it is built when it is first asked."""
+        bound = self._instance(instance)
+        spec = bound.specs["scanner"]
+        build = lambda: spec.build(bound.config, self.context(instance, bound.plugin))  # noqa: E731  # used twice below
+
+        def open_() -> Scanner:
+            return self._object("scanner", instance, build)  # type: ignore[no-any-return]  # plugins are not typed here
+
+        mode = "-offline" if self._given.offline else ""
+        return HostedScanner(instance, spec, bound.fingerprint + mode, open_)
+
+    def sink(self, instance: str) -> Hosted:
+        """A sink instance."""
+        spec, sink = self._built_instance("sink", instance)
+        return Hosted(instance, sink.write, spec.timeout_s)
+
+    def notifier(self, instance: str) -> Hosted:
+        """A notifier instance."""
+        spec, notifier = self._built_instance("notifier", instance)
+        return Hosted(instance, notifier.send, spec.timeout_s)
+
+    def policy(self, ref: PolicyRef) -> HostedPolicy:
+        """A policy of a chain."""
+        spec = self._catalog.policies[ref.name]
+        config = self._given.bound.policies[ref.key]
+        policy = self._object("policy", ref.key, lambda: spec.build(config, self.context(ref.name)))
+        return HostedPolicy(ref.name, policy, spec.timeout_s)
+
+    async def describe(self, resource_id: str) -> Deployment | None:
+        """Ask every platform that may own the resource, in the order of the configuration."""
+        for name, spec, config in self._platforms():
+            if not _owns(spec, resource_id):
+                continue
+            platform = self._object("platform", name, lambda s=spec, c=config, n=name: s.build(c, self.context(n)))
+            found = await call_plugin(
+                platform.describe(resource_id),
+                plugin=name,
+                what="describe",
+                timeout_s=spec.timeout_s,
+                timeout_error=PlatformError,
+                returns=(Deployment, type(None)),
+            )
+            if found is not None:
+                return found  # type: ignore[no-any-return]  # checked by the call
+        return None
+
+    async def resolve(self, name: str, platform: Platform | None) -> ResolvedImage:
+        """Resolve an image name."""
+        return await self._images.resolve(name, platform or self._given.registries.default_platform)
+
+    # --- building and closing -----------------------------------------------------------------------------
+
+    def _platforms(self) -> list[tuple[str, PlatformSpec, Any]]:
+        configured = [
+            (one.name, one.specs["platform"], one.config) for one in self._instances.values() if "platform" in one.specs
+        ]
+        by_hand = self._catalog.platforms.get(IMAGE_PLATFORM)
+        return [*([(IMAGE_PLATFORM, by_hand, by_hand.config())] if by_hand else []), *configured]
+
+    def _instance(self, name: str) -> BoundInstance:
+        found = self._instances.get(name)
+        if found is None:
+            raise ConfigError(f"the instance {name!r} is not in the configuration any more", target=name)
+        return found
+
+    def _built_instance(self, kind: str, name: str) -> tuple[Any, Any]:
+        bound = self._instance(name)
+        spec = bound.specs[kind]
+        return spec, self._object(kind, name, lambda: spec.build(bound.config, self.context(name, bound.plugin)))
+
+    def _object(self, kind: str, name: str, build: Callable[[], T]) -> T:
+        """Build once; what a factory raises becomes one of our errors."""
+        key = (kind, name)
+        if key not in self._built:
+            try:
+                self._built[key] = build()
+            except ScanguardError as exc:
+                exc.plugin = exc.plugin or name
+                raise
+            except Exception as exc:
+                raise PluginContractError(
+                    f"building the {kind} {name!r} raised {type(exc).__name__}; a factory raises only scanguard's errors",
+                    plugin=name,
+                ) from exc
+        return self._built[key]  # type: ignore[no-any-return]  # kept under a key of its kind
+
+    async def aclose(self) -> None:
+        """Close everything that was built; what cannot be closed is said and left."""
+        built = [*self._built.items(), (("client", "images"), self._images)]
+        self._built = {}
+        for (kind, name), one in built:
+            close: Callable[[], Awaitable[None]] | None = getattr(one, "aclose", None)
+            if close is None:
+                continue
+            try:
+                await call_plugin(
+                    _awaited(close),
+                    plugin=name,
+                    what="aclose",
+                    timeout_s=CLOSE_TIMEOUT_S,
+                    timeout_error=PluginContractError,
+                    returns=type(None),
+                )
+            except ScanguardError as exc:
+                log.warning("could not close: kind=%s name=%s error=%s", kind, name, exc)
+
+
+class _Credentials:
+    """Every source of registry credentials that plugins offer, lowest priority number first."""
+
+    def __init__(self, catalog: Catalog, context: Callable[[str], PluginContext]) -> None:
+        self._specs = sorted(catalog.registry_credentials.values(), key=lambda spec: (spec.priority, spec.name))
+        self._context = context
+        self._sources: Mapping[str, CredentialSource] | None = None
+
+    async def credential(self, registry: str) -> RegistryCredential | None:
+        """The first credential found, or None."""
+        if self._sources is None:
+            self._sources = {spec.name: spec.build(self._context(spec.name)) for spec in self._specs}
+        for name, source in self._sources.items():
+            found = await call_plugin(
+                _awaited(lambda source=source: source.credential(registry)),
+                plugin=name,
+                what="credential",
+                timeout_s=CREDENTIAL_TIMEOUT_S,
+                timeout_error=RegistryAuthError,
+                returns=(RegistryCredential, type(None)),
+            )
+            if found is not None:
+                return found
+        return None
+
+
+async def _awaited(call: Callable[[], Awaitable[T]]) -> T:
+    return await call()
+
+
+def _owns(spec: PlatformSpec, resource_id: str) -> bool:
+    try:
+        return bool(spec.owns(resource_id))
+    except Exception as exc:
+        raise PluginContractError(f"owns raised {type(exc).__name__}", plugin=spec.name) from exc
