@@ -31,7 +31,7 @@ class CrashingEngine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.rig = Rig(limits=EngineLimits(chance=random.Random(0), attempts=50, delivery_attempts=50))  # noqa: S311
+        self.rig = Rig(limits=EngineLimits(chance=random.Random(0), attempts=50, delivery_attempts=50))  # noqa: S311  # a seed
         self.rig.scanners["one"].findings = ("CVE-1",)
         self.rig.scan_timeout_s = timedelta(days=30).total_seconds()
         self.rig.plan = replace(self.rig.plan, deadline=timedelta(days=30))

@@ -138,7 +138,7 @@ class OnlineSource:
         try:
             async with asyncio.TaskGroup() as tasks:
                 fetching = [tasks.create_task(fetch(brief)) for brief in missing]
-        except* Exception as group:
+        except ExceptionGroup as group:  # not except*: before Python 3.11.4 it wraps what is raised in it
             raise _first(group) from group
         fetched = [found for found in (task.result() for task in fetching) if found]
         await asyncio.to_thread(self._cache.put, fetched)

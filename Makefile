@@ -1,0 +1,52 @@
+# What people run. Set-up is part of every target: Python 3.11 to 3.13, make and git are enough.
+# PYTHON=/path/to/python3.12 names an interpreter; PYTEST_ARGS= reaches pytest.
+
+.DEFAULT_GOAL := help
+VENV ?= .venv
+BIN := $(VENV)/bin
+export VENV
+export PYTHON
+export MAKE_GOAL = $(firstword $(MAKECMDGOALS))
+PYTEST_ARGS ?=
+
+.PHONY: help demo test check format integration lock wheels clean set-up set-up-run
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: set-up-run ## Judge a deployment event offline with bundled data; ends 0 whatever the verdict.
+	@sh tools/demo.sh
+
+test: set-up ## The fast tests.
+	$(BIN)/python -m pytest -q -m "not integration" $(PYTEST_ARGS)
+
+check: set-up ## What a commit needs: format, lint, types, import rules, the fast tests.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/mypy --explicit-package-bases tests plugins/*/tests tools
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q -m "not integration" $(PYTEST_ARGS)
+
+format: set-up ## Put the code into shape.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+integration: set-up ## Tests with real parts (registry, Debian root); a missing part is skipped and said.
+	$(BIN)/python -m pytest -q -m integration $(PYTEST_ARGS)
+
+lock: set-up ## Write constraints.txt anew: exact versions for every supported Python, no addresses.
+	$(BIN)/python tools/lock.py
+
+wheels: set-up ## Build the wheels of all distributions into dist/.
+	$(BIN)/python tools/build_wheels.py dist
+
+set-up: ## Only set up.
+	@sh tools/set_up.sh dev
+
+set-up-run:
+	@sh tools/set_up.sh run
+
+clean: ## Remove what was made here, the environment too.
+	rm -rf "$(VENV)" dist build .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage htmlcov
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

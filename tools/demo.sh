@@ -1,0 +1,41 @@
+#!/bin/sh
+# The main job, offline, on bundled data: a deployment event goes in; verdict, stored report and explanation
+# come out. Ends 0 whatever the verdict (exit codes 10 and 11 are verdicts); any other code is a failure.
+set -eu
+cd "$(dirname "$0")/.."
+data=${DEMO_DATA:-.demo}
+scanguard=${VENV:-.venv}/bin/scanguard
+
+say() { printf '\n== %s\n' "$1"; }
+
+show() { # a command as a person would type it, then its output
+    printf '$ scanguard'
+    printf ' %s' "$@"
+    printf '\n'
+    "$scanguard" "$@"
+}
+
+judged() { # the same for a command whose exit code may be a verdict
+    code=0
+    show "$@" || code=$?
+    case $code in
+    0 | 10 | 11) printf '(exit code %s)\n' "$code" ;;
+    *) echo "the demo failed with exit code $code" >&2 && exit "$code" ;;
+    esac
+}
+
+say "Import advisories: a snapshot of 10 October 2024, bundled for this demo, NOT current"
+show --data-dir "$data" osv import examples/demo/advisories/pypi-snapshot-2024-10-10.zip
+
+say "A container group was created: feed its event through the whole pipeline"
+judged --data-dir "$data" --config examples/demo/scanguard.yaml event examples/demo/event.json
+
+say "The verdict is stored"
+show --data-dir "$data" --config examples/demo/scanguard.yaml results
+
+say "Why was it decided like that?"
+show --data-dir "$data" --config examples/demo/scanguard.yaml explain \
+    /subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-shop/providers/Microsoft.ContainerInstance/containerGroups/assistant
+
+say "The report as the json_files sink keeps it"
+find "$data" -name 'scan-*.json' | sort | tail -n 1
