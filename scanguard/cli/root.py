@@ -56,7 +56,7 @@ class LazyGroup(click.Group):
             return _imported(cmd_name)
         from scanguard.cli.plugin_commands import plugin_command
 
-        return plugin_command(ctx.ensure_object(CliContext), cmd_name)
+        return plugin_command(_with_options(ctx), cmd_name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -91,6 +91,13 @@ class LazyGroup(click.Group):
         from scanguard.cli.plugin_commands import plugin_command_summaries
 
         return plugin_command_summaries(ctx.ensure_object(CliContext), taken=COMMANDS)
+
+
+def _with_options(ctx: click.Context) -> CliContext:
+    """The context with the global options; a plugin's command is built before the group itself runs."""
+    given = ctx.ensure_object(CliContext)
+    config_paths = tuple(ctx.params.get("config_paths") or ()) or given.config_paths
+    return replace(given, config_paths=config_paths, data_dir=ctx.params.get("data_dir") or given.data_dir)
 
 
 def _imported(name: str) -> click.Command:
@@ -152,6 +159,5 @@ def cli(ctx: click.Context, /, *, config_paths: tuple[Path, ...], data_dir: Path
 
     Without a configuration, images are scanned with what is installed and judged by the default chain.
     """
-    given = ctx.ensure_object(CliContext)
-    ctx.obj = replace(given, config_paths=config_paths or None, data_dir=data_dir)
+    ctx.obj = _with_options(ctx)
     configure_logs(log_level)
