@@ -70,9 +70,9 @@ class TarStream:
         Exception: What the chunks raise.
     """
 
-    def __init__(self, chunks: Iterator[bytes], layer: str) -> None:
+    def __init__(self, chunks: Iterator[bytes], what: str) -> None:
         self._chunks = chunks
-        self._layer = layer
+        self._what = what
         self._buffer = b""
         self._at = 0
         self._content_left = 0
@@ -258,7 +258,7 @@ class TarStream:
                 self._buffer, self._at = chunk, 0
 
     def _corrupt(self, problem: str) -> ImageCorruptError:
-        return ImageCorruptError(f"layer {self._layer}: its tar archive {problem}", target=self._layer)
+        return ImageCorruptError(f"{self._what}: the tar archive {problem}", target=self._what)
 
 
 def _text(field: bytes) -> bytes:
