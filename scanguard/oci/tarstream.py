@@ -1,8 +1,8 @@
 """Read a tar archive once, forwards, from hostile bytes.
 
-Not ``tarfile``: it reads headers of any size into memory, recurses on chains of them, keeps every member, and
-takes five times as long. What is accepted follows Go's ``archive/tar``, which every container runtime unpacks
-with (https://pkg.go.dev/archive/tar, ``reader.go`` of 1.22), so that we see the files that a runtime sees.
+Not ``tarfile``: it reads headers of any size into memory, recurses on chains of them, and keeps every member.
+What is accepted follows Go's ``archive/tar`` (https://pkg.go.dev/archive/tar), with which Docker and containerd
+unpack, so that we see the files that a runtime sees.
 """
 
 from __future__ import annotations
