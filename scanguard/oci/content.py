@@ -24,13 +24,19 @@ def digest_of(data: bytes, like: str = "sha256:") -> str:
 
 def json_object(data: bytes, what: str) -> Mapping[str, object]:
     """The JSON object in hostile bytes; ``what`` names it in the ImageCorruptError."""
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as exc:
-        raise ImageCorruptError(f"{what} is no JSON, or nested too deep", target=what) from exc
+    document = json_value(data, what)
     if not isinstance(document, dict):
         raise ImageCorruptError(f"{what} is JSON, but no object", target=what)
     return document
+
+
+def json_value(data: bytes, what: str) -> object:
+    """The JSON in hostile bytes; ``what`` names it in the ImageCorruptError."""
+    try:
+        value: object = json.loads(data)
+    except (ValueError, RecursionError) as exc:
+        raise ImageCorruptError(f"{what} is no JSON, or nested too deep", target=what) from exc
+    return value
 
 
 def closing(chunks: AsyncIterator[bytes]) -> aclosing[AsyncGenerator[bytes, None]]:

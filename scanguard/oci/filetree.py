@@ -3,6 +3,8 @@
 The rules are those of the OCI image specification (``layer.md``: whiteouts, opaque directories, which hide what
 is in *lower* layers only) and of overlayfs (what is no directory hides all below it, a directory merges with
 directories only). Within a layer names are unpacked in order, through the symbolic links the layer made before.
+A hard link to what only a lower layer holds, which runtimes refuse, is taken as a symbolic link to it: nothing is
+overlooked.
 """
 
 from __future__ import annotations

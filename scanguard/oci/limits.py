@@ -13,8 +13,8 @@ from scanguard.errors import ImageTooLargeError
 class ReadLimits:
     """Limits of one reading of an image; bytes unless the name says otherwise.
 
-    The defaults let through every image known to us that is pulled in practice, and bound a hostile one to
-    minutes and about a gigabyte of memory.
+    The defaults are far above common images; a hostile one is bounded in time by ``max_seconds``, and in memory by
+    ``max_entries`` (some 200 bytes each) and the wanted bytes of one layer.
     """
 
     max_layer_compressed_bytes: int = 16 << 30

@@ -1,7 +1,7 @@
 """Which builds run on a platform, and how well.
 
-The rules are containerd's (https://github.com/containerd/platforms, ``database.go`` and ``compare.go``, read
-2025): aliases of architectures, default variants, and older variants of a processor that newer ones run.
+The rules are containerd's (https://github.com/containerd/platforms, ``database.go`` and ``compare.go``):
+aliases of architectures, default variants, and older variants of a processor that newer ones run.
 """
 
 from __future__ import annotations

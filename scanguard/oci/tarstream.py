@@ -1,8 +1,8 @@
 """Read a tar archive once, forwards, from hostile bytes.
 
-Not ``tarfile``: it reads headers of any size into memory, recurses on chains of them, keeps every member, and
-takes five times as long. What is accepted follows Go's ``archive/tar``, which every container runtime unpacks
-with (https://pkg.go.dev/archive/tar, ``reader.go`` of 1.22), so that we see the files that a runtime sees.
+Not ``tarfile``: it reads headers of any size into memory, recurses on chains of them, and keeps every member.
+What is accepted follows Go's ``archive/tar`` (https://pkg.go.dev/archive/tar), with which Docker and containerd
+unpack, so that we see the files that a runtime sees.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ class TarStream:
         Exception: What the chunks raise.
     """
 
-    def __init__(self, chunks: Iterator[bytes], layer: str) -> None:
+    def __init__(self, chunks: Iterator[bytes], what: str) -> None:
         self._chunks = chunks
-        self._layer = layer
+        self._what = what
         self._buffer = b""
         self._at = 0
         self._content_left = 0
@@ -258,7 +258,7 @@ class TarStream:
                 self._buffer, self._at = chunk, 0
 
     def _corrupt(self, problem: str) -> ImageCorruptError:
-        return ImageCorruptError(f"layer {self._layer}: its tar archive {problem}", target=self._layer)
+        return ImageCorruptError(f"{self._what}: the tar archive {problem}", target=self._what)
 
 
 def _text(field: bytes) -> bytes:

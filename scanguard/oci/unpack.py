@@ -168,7 +168,7 @@ def _content(layer: Layer, entry: TarEntry, stream: TarStream, meter: ReadMeter)
 def _open(layer: Layer, chunks: Iterator[bytes], meter: ReadMeter) -> TarStream:
     meter.start_layer(layer.blob.digest)
     stored = _verified(layer, chunks, meter)
-    return TarStream(_measured(layer, decompress(stored, layer.blob.digest), meter), layer.blob.digest)
+    return TarStream(_measured(layer, decompress(stored, layer.blob.digest), meter), f"layer {layer.blob.digest}")
 
 
 def _verified(layer: Layer, chunks: Iterator[bytes], meter: ReadMeter) -> Iterator[bytes]:

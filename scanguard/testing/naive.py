@@ -79,6 +79,9 @@ def _unpack(own: Paths, hidden: set[str], emptied: set[str], name: str, entry: E
         _make_folders(own, path)
         if not (isinstance(node, Directory) and isinstance(own.get(path), Directory)):
             _remove(own, path)
+            # A directory goes with the marks in it, which are files of it too.
+            hidden.difference_update([mark for mark in hidden if mark.startswith(f"{path}/")])
+            emptied.difference_update([mark for mark in emptied if mark == path or mark.startswith(f"{path}/")])
         own[path] = node
 
 

@@ -7,6 +7,7 @@ import gzip
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from tempfile import NamedTemporaryFile
 
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from scanguard.oci.blobs import RawManifest
 from scanguard.oci.content import digest_of
 from scanguard.oci.layers import LayerReader
 from scanguard.oci.limits import ReadLimits
+from scanguard.oci.local import open_local
 from scanguard.oci.resolve import resolve_platform
 from scanguard.testing.images import BuiltImage, build_image
 from scanguard.testing.naive import final_view, real_path
@@ -149,3 +151,23 @@ def test_any_config_gives_an_image_or_a_registry_error(config: object) -> None:
     with suppress(RegistryError):
         found = asyncio.run(resolve_platform(source, "t", None))
         asyncio.run(LayerReader.open(source, found.manifest))
+
+
+FOLDER = build_tar({"manifest.json": b'[{"Config":"c","Layers":["l"]}]', "c": IMAGE.config, "l": IMAGE.diffs[0]})
+
+
+@COMMON
+@given(st.one_of(st.binary(max_size=1500), corrupted(FOLDER)), st.sampled_from(["oci-archive", "docker-archive"]))
+def test_any_bytes_as_an_archive_give_files_or_a_registry_error(data: bytes, kind: str) -> None:
+    async def through() -> None:
+        source = open_local(f"{kind}:{file.name}")
+        found = await resolve_platform(source, "", None)
+        reader = await LayerReader.open(source, found.manifest)
+        async for _ in reader.files(lambda path: True):
+            pass
+
+    with NamedTemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        with suppress(RegistryError):
+            asyncio.run(through())
