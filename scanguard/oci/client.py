@@ -72,7 +72,7 @@ class ImageClient:
         """
         reference = None if is_local(name) else ImageReference.parse(name)
         if reference is None:
-            source, wanted = open_local(name), ""
+            source, wanted = open_local(name), name
         else:
             source = self.repository(reference.registry, reference.repository)
             wanted = reference.digest or reference.tag or ""

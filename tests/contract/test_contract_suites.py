@@ -272,7 +272,7 @@ def run(pytester: pytest.Pytester, kind: str, plugin: str, only: str) -> pytest.
         '[tool.pytest.ini_options]\nasyncio_default_fixture_loop_scope = "function"\nfilterwarnings = ["error"]'
     )
     pytester.syspathinsert()
-    return pytester.runpytest_inprocess(
+    return pytester.runpytest_subprocess(
         "-q", "-x", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", *(["-k", only] if only else [])
     )
 
