@@ -267,11 +267,13 @@ def _scanner(name: str, bound: Bound, plugins: Plugins) -> BoundInstance:
     instance = bound.instances.get(name)
     if instance is not None and "scanner" in instance.specs:
         return instance
-    spec = plugins.catalog.scanners.get(name)
-    if spec is None:
+    if name not in plugins.catalog.scanners:
         scanners = {one.name for one in bound.instances.values() if "scanner" in one.specs}
         hint = nearest(name, {*scanners, *plugins.catalog.scanners})
-        raise plugins.problem(name, ("scanner",)) if not hint else ConfigError(f"there is no scanner {name!r}{hint}")
+        if hint:
+            raise ConfigError(f"there is no scanner {name!r}{hint}")
+        plugins.require(name, "scanner")
+    spec = plugins.catalog.scanners[name]
     try:
         config: PluginConfig = spec.config()
     except ValueError as exc:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -169,7 +170,7 @@ class PluginHost:
         for name, spec, config in self._platforms():
             if not _owns(spec, resource_id):
                 continue
-            platform = self._object("platform", name, lambda s=spec, c=config, n=name: s.build(c, self.context(n)))
+            platform = self._object("platform", name, partial(spec.build, config, self.context(name)))
             found = await call_plugin(
                 platform.describe(resource_id),
                 plugin=name,
@@ -178,8 +179,8 @@ class PluginHost:
                 timeout_error=PlatformError,
                 returns=(Deployment, type(None)),
             )
-            if found is not None:
-                return found  # type: ignore[no-any-return]  # checked by the call
+            if isinstance(found, Deployment):
+                return found
         return None
 
     async def resolve(self, name: str, platform: Platform | None) -> ResolvedImage:
@@ -217,7 +218,7 @@ class PluginHost:
                 raise
             except Exception as exc:
                 raise PluginContractError(
-                    f"building the {kind} {name!r} raised {type(exc).__name__}; a factory raises only scanguard's errors",
+                    f"building the {kind} {name!r} raised {type(exc).__name__}, which its contract forbids",
                     plugin=name,
                 ) from exc
         return self._built[key]  # type: ignore[no-any-return]  # kept under a key of its kind
@@ -257,14 +258,14 @@ class _Credentials:
             self._sources = {spec.name: spec.build(self._context(spec.name)) for spec in self._specs}
         for name, source in self._sources.items():
             found = await call_plugin(
-                _awaited(lambda source=source: source.credential(registry)),
+                _awaited(partial(source.credential, registry)),
                 plugin=name,
                 what="credential",
                 timeout_s=CREDENTIAL_TIMEOUT_S,
                 timeout_error=RegistryAuthError,
                 returns=(RegistryCredential, type(None)),
             )
-            if found is not None:
+            if isinstance(found, RegistryCredential):
                 return found
         return None
 

@@ -62,7 +62,9 @@ async def error_for(
     if status == 404:
         return ImageNotFoundError(f"{says}; it does not exist, or it is private", target=registry)
     if status in (401, 403):
-        return RegistryAuthError(f"{says}; the credentials, if any, do not allow to read it", target=registry)
+        return RegistryAuthError(
+            f"{says}; it is private, or does not exist, and the credentials, if any, do not open it", target=registry
+        )
     if status == 429:
         return RegistryThrottledError(f"{says}; too many requests", target=registry, retry_after_s=wait_s)
     if status >= 500 or status == 408:

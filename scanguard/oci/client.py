@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from scanguard.http import HttpFactory
 from scanguard.model.image import Platform, ResolvedImage
 from scanguard.oci.auth import Clock, RegistryAuthenticator
+from scanguard.oci.blobs import ImageReader
 from scanguard.oci.credentials import CredentialSource
 from scanguard.oci.hosts import Endpoint
 from scanguard.oci.registry import ManifestCache, RegistrySource
@@ -17,10 +18,6 @@ from scanguard.oci.tokens import TokenClient
 
 if TYPE_CHECKING:
     from scanguard.http import AsyncClient
-
-
-class ImageReader(Protocol):
-    """Placeholder until the reader lands."""
 
 
 class ImageClient:

@@ -91,6 +91,9 @@ class RegistrySession:
         authorization = self._authenticator.known(place)
         own = {"Authorization": authorization} if authorization else {}
         request = self._client.build_request(method, url, headers={"Accept-Encoding": "identity", **headers, **own})
+        if origin_of(str(request.url)) != place.origin:
+            # two readers of URLs disagree about the host, and only one of them was asked whether it is ours
+            raise self._refused("it redirects to an ambiguous URL")
         return await self._client.send(request, stream=True)
 
     async def _authenticate(self, place: Place, response: http.Response) -> None:

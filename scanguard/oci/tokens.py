@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import urlencode, urlsplit
 
 from scanguard import http
-from scanguard.errors import RegistryAuthError, RegistryError, RegistryUnavailableError
+from scanguard.errors import RegistryAuthError, RegistryError, RegistryRefusedError, RegistryUnavailableError
 from scanguard.oci.answers import error_for, registry_errors
 from scanguard.oci.credentials import RegistryCredential
 from scanguard.oci.hosts import origin_of
@@ -94,6 +94,9 @@ class TokenClient:
             given = {name: value for name, value in query.items() if value}
             url = f"{url}{'&' if urlsplit(url).query else '?'}{urlencode(given)}"
             outgoing = self._client.build_request("GET", url, headers=headers)
+        if origin_of(str(outgoing.url)) != origin_of(request.realm):
+            # two readers of URLs disagree about the host, and only one of them was checked
+            raise RegistryRefusedError(f"{where} is not used: its URL is ambiguous", target=request.registry)
         response = await self._client.send(outgoing, stream=True)
         try:
             if response.status_code not in (200, 400, 401, 403, 404):

@@ -17,7 +17,9 @@ MAX_DEPTH: Final = 50
 MAX_NODES: Final = 50_000
 """Values of one file, every use of an alias counted: a bomb of aliases ends here."""
 ENVIRONMENT_PREFIX: Final = "SCANGUARD__"
-_SAFE_TAGS: Final = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp")}
+_SAFE_TAGS: Final = {
+    f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map")
+}
 
 KeyPath = tuple[str | int, ...]
 
@@ -88,6 +90,8 @@ class _Reader:
         if len(path) > MAX_DEPTH:
             raise self._error(node, f"nested deeper than {MAX_DEPTH} levels")
         self.places.setdefault(path, f"{self._name}:{node.start_mark.line + 1}")
+        if node.tag not in _SAFE_TAGS:
+            raise self._error(node, f"values of the type {node.tag!r} are not read")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -107,8 +111,6 @@ class _Reader:
         return found
 
     def _scalar(self, node: yaml.Node) -> Any:  # noqa: ANN401  # any YAML scalar
-        if node.tag not in _SAFE_TAGS:
-            raise self._error(node, f"values of the type {node.tag!r} are not read")
         if node.tag.endswith(":timestamp"):
             return node.value
         try:

@@ -24,10 +24,10 @@ from scanguard.errors import (
     RegistryUnavailableError,
 )
 from scanguard.http import HttpFactory
-from scanguard.oci.blobs import Descriptor
+from scanguard.oci.blobs import Descriptor, RawManifest
 from scanguard.oci.client import ImageClient
 from scanguard.oci.credentials import CredentialChain
-from scanguard.oci.registry import RegistrySource
+from scanguard.oci.registry import ManifestCache, RegistrySource
 from scanguard.oci.settings import RegistrySettings
 from scanguard.testing.registry import OCI_INDEX, OCI_MANIFEST, FakeRegistry, Fault, always, digest_of, error, times
 from scanguard.testing.server import Answer, ReceivedRequest
@@ -274,6 +274,22 @@ async def test_any_error_body_gives_the_error_of_its_status(body: bytes) -> None
         with pytest.raises(RegistryAuthError) as caught:
             await repository.manifest(digest_of(b""))
         assert ("DENIED because" in str(caught.value)) is (b"because" in body)
+
+
+async def test_an_endless_error_body_is_not_read_to_its_end() -> None:
+    async with FakeRegistry() as registry, source(registry) as repository:
+        registry.faults.append(always("manifests", lambda: Answer(403, stream=endless())))
+        with pytest.raises(RegistryAuthError, match="xxx"):
+            await repository.manifest(digest_of(b""))
+
+
+def test_the_cache_of_manifests_forgets_the_oldest() -> None:
+    cache = ManifestCache(max_bytes=250)
+    manifests = [RawManifest(digest_of(b"%d" % number), OCI_MANIFEST, b"x" * 100) for number in range(3)]
+    for manifest in (manifests[0], manifests[0], *manifests[1:]):
+        cache.put("r.example/a", manifest)
+    assert [cache.get("r.example/a", manifest.digest) for manifest in manifests] == [None, *manifests[1:]]
+    assert cache.get("r.example/b", manifests[1].digest) is None
 
 
 # --- blobs ----------------------------------------------------------------------------------------------------

@@ -339,6 +339,7 @@ async def test_an_error_that_repeats_what_we_sent_does_not_show_it() -> None:
         pytest.param("https:///token", id="no-host"),
         pytest.param("https://a:99999/token", id="bad-port"),
         pytest.param("nonsense", id="nonsense"),
+        pytest.param("https://b%C3%BCcher.example\\@127.0.0.1/token", id="backslash"),
     ],
 )
 @pytest.mark.parametrize("credential", [None, PASSWORD], ids=["anonymous", "with-password"])
@@ -452,6 +453,7 @@ async def test_another_registry_behind_a_redirect_is_asked_anonymously() -> None
         pytest.param("https://[::1]/x", id="loopback"),
         pytest.param("https://10.0.0.1/x", id="private"),
         pytest.param("https:///x", id="no-host"),
+        pytest.param("https://bücher.example/x", id="two-spellings-of-a-host"),
         pytest.param("", id="nowhere"),
     ],
 )
