@@ -106,7 +106,11 @@ class Database:
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         def call() -> T:
             try:
-                return work(self._open())
+                result = work(self._open())
+                if isinstance(result, sqlite3.Cursor):
+                    # Closed here: collected later, in another thread, it would reset a statement that is in use.
+                    result.close()
+                return result
             except ScanguardError:
                 raise
             except (sqlite3.Error, OSError) as exc:

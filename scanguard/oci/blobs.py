@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -66,5 +66,24 @@ class ImageReader(Protocol):
     def config(self) -> Mapping[str, object]:
         """The image config (JSON object), verified against its digest."""
 
-    def files(self, wanted: object, on_path: object = None) -> AsyncIterator[ImageFile]:
-        """Stream the files of the final view that ``wanted`` asks for."""
+    @property
+    def layers(self) -> tuple[Descriptor, ...]:
+        """The layers, lowest first, as the manifest lists them."""
+
+    def files(
+        self, wanted: Callable[[str], bool], *, on_path: Callable[[str], None] | None = None
+    ) -> AsyncIterator[ImageFile]:
+        """Stream the regular files of the final view that ``wanted`` asks for.
+
+        Args:
+            wanted: Asked with a path of the final view (no leading slash), symbolic links in it followed: with
+                ``lib -> usr/lib`` both ``usr/lib/a`` and ``lib/a`` are asked for. A file comes once under each
+                of its wanted *file names*, by its real path where that is wanted. Pure: asked in a thread, in any
+                order, more than once.
+            on_path: Told, in a thread, the real path of each regular file of the final view once, hard links
+                each; all of them before the last file comes.
+
+        Raises:
+            RegistryError: What the source raises; ImageCorruptError and ImageTooLargeError for what it holds.
+                Files that came before are of layers that were verified.
+        """

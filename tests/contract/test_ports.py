@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from scanguard.backends import embedded
+from scanguard.backends.sqlite import Database
 from scanguard.errors import BackendError, ConflictError
 from scanguard.model.deployment import Container, Deployment, Event
 from scanguard.model.image import Platform, ResolvedImage
@@ -257,6 +258,30 @@ async def test_several_processes_share_one_file_without_losing_an_update(tmp_pat
         found = await ports.state.get("t", "p")
     assert found is not None
     assert found.body == {"n": 75}
+
+
+async def test_many_calls_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    async with embedded(tmp_path) as ports:
+
+        async def go(number: int) -> None:
+            for step in range(40):
+                await ports.state.insert(row(f"{number}-{step}"))
+                await ports.queue.send([Outgoing(Message(kind=MessageKind.SCAN, id=f"{number}-{step}"))])
+                for held in await ports.queue.receive([Lane.FRESH], limit=1, visibility_s=60):
+                    await ports.queue.ack(held)
+
+        await asyncio.gather(*(go(number) for number in range(16)))
+        assert len(await ports.state.page("t", "p", limit=1000)) == 640
+        assert await ports.queue.next_visible([Lane.FRESH]) is None
+
+
+async def test_no_cursor_leaves_the_thread_that_owns_the_file(tmp_path: Path) -> None:
+    """Collected in another thread, a cursor resets a statement in use: "bad parameter or other API misuse"."""
+    database = Database(tmp_path / "a.db")
+    cursor = await database.write(lambda db: db.execute("CREATE TABLE t (a)"))
+    with pytest.raises(sqlite3.ProgrammingError, match="closed cursor"):
+        cursor.fetchone()
+    await database.aclose()
 
 
 async def test_a_damaged_file_is_a_typed_error_with_a_remedy(tmp_path: Path) -> None:

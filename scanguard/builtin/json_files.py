@@ -1,0 +1,97 @@
+"""Sink ``json_files``: every verdict as JSON files, in a folder for each image.
+
+::
+
+    results/
+    ├── docker.io_library_nginx_latest-0b1d5e6a7f8c9d0e/
+    │   └── scan-20260115-123456-<key>.json
+    └── errors/
+        └── myacr.azurecr.io_myapp_v1-5a4b3c2d1e0f9a8b-20260115-123456-<key>.json
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import Field
+
+from scanguard.builtin.json_names import safe_key, safe_name
+from scanguard.errors import SinkError
+from scanguard.files import write_whole
+from scanguard.hooks import Notice, PluginConfig, PluginContext
+from scanguard.model.base import Model
+from scanguard.model.verdict import MergedReport, Verdict
+from scanguard.ports import Receipt
+from scanguard.render.text import listing
+
+ERRORS_FOLDER: Final = "errors"
+"""Where images go that no scanner reported on; no image's folder can have this name, for those end in a hash."""
+
+
+class JsonFilesConfig(PluginConfig):
+    """Where the files go."""
+
+    folder: Path | None = Field(
+        default=None,
+        description="Folder to write to; relative to the configuration file. Default: `results` in the data folder.",
+    )
+
+
+class StoredResult(Model):
+    """One file: the verdict on a deployment, and what was found in one image of it (None when nobody reported)."""
+
+    schema_version: Literal[1] = 1
+    key: str
+    image: str
+    verdict: Verdict
+    report: MergedReport | None
+
+
+class JsonFilesSink:
+    """Writes each image of a verdict to a file of its own; the same delivery again replaces the same files."""
+
+    def __init__(self, config: JsonFilesConfig, context: PluginContext) -> None:
+        self._folder = context.config_dir / config.folder if config.folder else context.data_dir / "results"
+        self._clock = context.clock
+
+    async def write(self, notice: Notice) -> Receipt:
+        """Store; SinkError names the file that could not be written."""
+        written = await asyncio.to_thread(self._write, notice)
+        return Receipt(str(self._folder), listing(written), self._clock.now())
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+    def _write(self, notice: Notice) -> list[str]:
+        written = []
+        for result in results_of(notice):
+            name = file_name(result)
+            path = self._folder / name
+            try:
+                write_whole(path, result.model_dump_json(indent=2).encode())
+            except OSError as exc:
+                raise SinkError(f"cannot write {path}: {exc.strerror or exc}", target=str(path)) from exc
+            written.append(name)
+        return written
+
+
+def results_of(notice: Notice) -> Iterator[StoredResult]:
+    """One result for each image name of the verdict; one for the deployment itself when it names no image."""
+    verdict = notice.verdict
+    reports: dict[str, MergedReport | None] = {}
+    for image in verdict.images:
+        report = notice.reports.get(image.merged) if image.merged else None
+        reports[image.name] = reports.get(image.name) or report
+    for name, report in (reports or {verdict.deployment.resource_id: None}).items():
+        yield StoredResult(key=notice.key, image=name, verdict=verdict, report=report)
+
+
+def file_name(result: StoredResult) -> str:
+    """Where a result goes, below the sink's folder; the same for every delivery of the same notice."""
+    stamp = f"{result.verdict.decided_at:%Y%m%d-%H%M%S}-{safe_key(result.key)}.json"
+    if result.report is None:
+        return f"{ERRORS_FOLDER}/{safe_name(result.image)}-{stamp}"
+    return f"{safe_name(result.image)}/scan-{stamp}"

@@ -1,0 +1,117 @@
+"""What scanguard brings along, registered as any plugin would: every record, no logic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from scanguard.builtin.console import ConsoleConfig, ConsoleNotifier
+from scanguard.builtin.events import accepts_cloudevents, accepts_eventgrid, parse_cloudevent, parse_eventgrid
+from scanguard.builtin.image import ImagePlatform, ImagePlatformConfig, owns_image
+from scanguard.builtin.json_files import JsonFilesConfig, JsonFilesSink
+from scanguard.builtin.secrets import EnvironmentSecrets, FileSecrets
+from scanguard.builtin.static import StaticConfig, StaticPlatform
+from scanguard.builtin.threshold import ThresholdConfig, ThresholdPolicy
+from scanguard.hooks import (
+    EventSourceSpec,
+    NotifierSpec,
+    PlatformSpec,
+    PluginContext,
+    PolicySpec,
+    RegistryCredentialSpec,
+    SecretStoreSpec,
+    SinkSpec,
+    hookimpl,
+)
+from scanguard.oci.credentials import CredentialSource
+
+scanguard_api_version = 1
+
+
+@hookimpl
+def scanguard_policies() -> Iterable[PolicySpec]:
+    """Judge by numbers of findings."""
+    yield PolicySpec(
+        name="threshold",
+        config=ThresholdConfig,
+        build=ThresholdPolicy,
+        description="Fails or warns by severity, fix and number of findings",
+    )
+
+
+@hookimpl
+def scanguard_sinks() -> Iterable[SinkSpec]:
+    """Keep JSON files."""
+    yield SinkSpec(
+        name="json_files",
+        config=JsonFilesConfig,
+        build=JsonFilesSink,
+        description="Writes every verdict as JSON files, a folder for each image",
+    )
+
+
+@hookimpl
+def scanguard_notifiers() -> Iterable[NotifierSpec]:
+    """Tell whoever watches."""
+    yield NotifierSpec(
+        name="console",
+        config=ConsoleConfig,
+        build=ConsoleNotifier,
+        description="Writes a few lines for each verdict to standard error",
+    )
+
+
+@hookimpl
+def scanguard_platforms() -> Iterable[PlatformSpec]:
+    """Describe images named by hand, and deployments written down in a file."""
+    yield PlatformSpec(
+        name="image",
+        config=ImagePlatformConfig,
+        build=ImagePlatform,
+        owns=owns_image,
+        description="Images named by hand",
+    )
+    yield PlatformSpec(
+        name="static",
+        config=StaticConfig,
+        build=StaticPlatform,
+        owns=lambda _: True,
+        description="Deployments described in a file",
+    )
+
+
+@hookimpl
+def scanguard_event_sources() -> Iterable[EventSourceSpec]:
+    """Understand what Azure says of deployments."""
+    yield EventSourceSpec(
+        name="eventgrid",
+        accepts=accepts_eventgrid,
+        parse=parse_eventgrid,
+        description="Azure resource writes, in the Event Grid schema",
+    )
+    yield EventSourceSpec(
+        name="cloudevents",
+        accepts=accepts_cloudevents,
+        parse=parse_cloudevent,
+        description="Azure resource writes, as CloudEvents 1.0",
+    )
+
+
+@hookimpl
+def scanguard_secret_stores() -> Iterable[SecretStoreSpec]:
+    """Resolve secrets from the environment and from files."""
+    yield SecretStoreSpec(name="env", build=EnvironmentSecrets, description="Environment variables")
+    yield SecretStoreSpec(name="file", build=FileSecrets, description="Files")
+
+
+@hookimpl
+def scanguard_registry_credentials() -> Iterable[RegistryCredentialSpec]:
+    """Use what docker and podman are logged in with."""
+    yield RegistryCredentialSpec(
+        name="docker_config", build=_docker_config, description="Logins of docker and podman, and their helpers"
+    )
+
+
+def _docker_config(context: PluginContext) -> CredentialSource:
+    from scanguard.oci.docker_config import DockerConfigCredentials  # noqa: PLC0415  # only when an image is fetched
+
+    return DockerConfigCredentials()
