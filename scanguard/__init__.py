@@ -1,1 +1,229 @@
-"""Scan every container image that starts running; what plugin authors import."""
+"""Scan every container image that starts running; this module is what plugin authors import.
+
+Names load when they are first touched, so importing :mod:`scanguard` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scanguard.errors import (
+        ActionError,
+        AddressRefusedError,
+        BackendError,
+        ConfigError,
+        EventError,
+        ImageCorruptError,
+        ImageNotFoundError,
+        ImageTooLargeError,
+        InvalidReferenceError,
+        NotifyError,
+        PlatformError,
+        PlatformMismatchError,
+        PluginError,
+        PolicyError,
+        ProcessError,
+        RegistryAuthError,
+        RegistryError,
+        RegistryRefusedError,
+        RegistryThrottledError,
+        RegistryUnavailableError,
+        ScanError,
+        ScanguardError,
+        ScannerAuthError,
+        ScannerOutputError,
+        ScannerThrottledError,
+        ScannerUnavailableError,
+        ScanTargetNotFoundError,
+        ScanTimeoutError,
+        ScanUnsupportedError,
+        SecretError,
+        SinkError,
+    )
+    from scanguard.hooks import (
+        API_VERSION,
+        CommandSpec,
+        DeploymentPlatform,
+        EventSourceSpec,
+        Notice,
+        Notifier,
+        NotifierSpec,
+        PlatformSpec,
+        PluginConfig,
+        PluginContext,
+        Policy,
+        PolicyInput,
+        PolicySpec,
+        RegistryCredentialSpec,
+        Scanner,
+        ScannerSpec,
+        ScanRequest,
+        SecretStore,
+        SecretStoreSpec,
+        Sink,
+        SinkSpec,
+        Ticket,
+        hookimpl,
+    )
+    from scanguard.model.deployment import Container, Deployment, Event
+    from scanguard.model.finding import ComplianceCheck, Cvss, Epss, Finding, Kev, Package, SecretFinding
+    from scanguard.model.image import Platform, ResolvedImage
+    from scanguard.model.reference import ImageReference
+    from scanguard.model.report import Coverage, CoverageItem, CoverageStatus, ScannerInfo, ScanReport
+    from scanguard.model.secret import SecretRef
+    from scanguard.model.severity import Severity
+    from scanguard.model.verdict import (
+        Action,
+        ImageVerdict,
+        MergedFinding,
+        MergedReport,
+        Outcome,
+        PolicyDecision,
+        Reason,
+        ScannerOutcome,
+        ScannerStatus,
+        Verdict,
+    )
+    from scanguard.oci.blobs import ImageFile, ImageReader
+    from scanguard.oci.credentials import CredentialSource, RegistryCredential
+    from scanguard.ports import Clock, Receipt
+    from scanguard.process import run_process
+
+_HOMES = {
+    "scanguard.errors": (
+        "ActionError AddressRefusedError BackendError ConfigError EventError ImageCorruptError ImageNotFoundError "
+        "ImageTooLargeError InvalidReferenceError NotifyError PlatformError PlatformMismatchError PluginError "
+        "PolicyError ProcessError RegistryAuthError RegistryError RegistryRefusedError RegistryThrottledError "
+        "RegistryUnavailableError ScanError ScanTargetNotFoundError ScanTimeoutError ScanUnsupportedError "
+        "ScanguardError ScannerAuthError ScannerOutputError ScannerThrottledError ScannerUnavailableError "
+        "SecretError SinkError"
+    ),
+    "scanguard.hooks": (
+        "API_VERSION CommandSpec DeploymentPlatform EventSourceSpec Notice Notifier NotifierSpec PlatformSpec "
+        "PluginConfig PluginContext Policy PolicyInput PolicySpec RegistryCredentialSpec ScanRequest Scanner "
+        "ScannerSpec SecretStore SecretStoreSpec Sink SinkSpec Ticket hookimpl"
+    ),
+    "scanguard.model.deployment": "Container Deployment Event",
+    "scanguard.model.finding": "ComplianceCheck Cvss Epss Finding Kev Package SecretFinding",
+    "scanguard.model.image": "Platform ResolvedImage",
+    "scanguard.model.reference": "ImageReference",
+    "scanguard.model.report": "Coverage CoverageItem CoverageStatus ScanReport ScannerInfo",
+    "scanguard.model.secret": "SecretRef",
+    "scanguard.model.severity": "Severity",
+    "scanguard.model.verdict": (
+        "Action ImageVerdict MergedFinding MergedReport Outcome PolicyDecision Reason ScannerOutcome ScannerStatus "
+        "Verdict"
+    ),
+    "scanguard.oci.blobs": "ImageFile ImageReader",
+    "scanguard.oci.credentials": "CredentialSource RegistryCredential",
+    "scanguard.ports": "Clock Receipt",
+    "scanguard.process": "run_process",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+__all__ = [
+    "API_VERSION",
+    "Action",
+    "ActionError",
+    "AddressRefusedError",
+    "BackendError",
+    "Clock",
+    "CommandSpec",
+    "ComplianceCheck",
+    "ConfigError",
+    "Container",
+    "Coverage",
+    "CoverageItem",
+    "CoverageStatus",
+    "CredentialSource",
+    "Cvss",
+    "Deployment",
+    "DeploymentPlatform",
+    "Epss",
+    "Event",
+    "EventError",
+    "EventSourceSpec",
+    "Finding",
+    "ImageCorruptError",
+    "ImageFile",
+    "ImageNotFoundError",
+    "ImageReader",
+    "ImageReference",
+    "ImageTooLargeError",
+    "ImageVerdict",
+    "InvalidReferenceError",
+    "Kev",
+    "MergedFinding",
+    "MergedReport",
+    "Notice",
+    "Notifier",
+    "NotifierSpec",
+    "NotifyError",
+    "Outcome",
+    "Package",
+    "Platform",
+    "PlatformError",
+    "PlatformMismatchError",
+    "PlatformSpec",
+    "PluginConfig",
+    "PluginContext",
+    "PluginError",
+    "Policy",
+    "PolicyDecision",
+    "PolicyError",
+    "PolicyInput",
+    "PolicySpec",
+    "ProcessError",
+    "Reason",
+    "Receipt",
+    "RegistryAuthError",
+    "RegistryCredential",
+    "RegistryCredentialSpec",
+    "RegistryError",
+    "RegistryRefusedError",
+    "RegistryThrottledError",
+    "RegistryUnavailableError",
+    "ResolvedImage",
+    "ScanError",
+    "ScanReport",
+    "ScanRequest",
+    "ScanTargetNotFoundError",
+    "ScanTimeoutError",
+    "ScanUnsupportedError",
+    "ScanguardError",
+    "Scanner",
+    "ScannerAuthError",
+    "ScannerInfo",
+    "ScannerOutcome",
+    "ScannerOutputError",
+    "ScannerSpec",
+    "ScannerStatus",
+    "ScannerThrottledError",
+    "ScannerUnavailableError",
+    "SecretError",
+    "SecretFinding",
+    "SecretRef",
+    "SecretStore",
+    "SecretStoreSpec",
+    "Severity",
+    "Sink",
+    "SinkError",
+    "SinkSpec",
+    "Ticket",
+    "Verdict",
+    "hookimpl",
+    "run_process",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

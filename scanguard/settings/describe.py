@@ -123,7 +123,7 @@ def explain_chain(chain: EffectiveChain) -> ChainExplanation:
         values.append(_value(chain, "scanners.fallback", ", then ".join(chain.fallback)))
     values += [_value(chain, "freshness", _words(chain.freshness)), _value(chain, "deadline", _words(chain.deadline))]
     for use in chain.policies:
-        options = ", ".join(f"{key}: {value}" for key, value in use.policy.options.items())
+        options = ", ".join(f"{key}: {_flow(value)}" for key, value in use.policy.options.items())
         origin = chain.origins.get(f"policies[{use.policy.plugin}]", BUILT_IN)
         values.append(Value("policies", f"{use.policy.plugin} ({options or 'its defaults'})", origin))
     values += _named(chain, "sinks", chain.sinks)
@@ -132,6 +132,15 @@ def explain_chain(chain: EffectiveChain) -> ChainExplanation:
         origin = chain.origins.get(f"notifiers[{notifier.use}]", BUILT_IN)
         values.append(Value("notifiers", f"{notifier.use} (verdicts {told}; {notifier.only})", origin))
     return ChainExplanation(chain.name, chain.why, tuple(values))
+
+
+def _flow(value: object) -> str:
+    """A value as YAML writes it in one line."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _named(chain: EffectiveChain, key: str, names: tuple[str, ...], note: str = "") -> list[Value]:

@@ -55,10 +55,16 @@ class RigScanner:
     submitted: list[str] = field(default_factory=list)
     tickets: dict[str, tuple[str, Platform]] = field(default_factory=dict)
     coverage: CoverageStatus = CoverageStatus.COVERED
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+    hang: asyncio.Event | None = None
+    """When given, ``submit`` waits for it."""
 
     async def submit(self, request: ScanRequest) -> ScanReport | Ticket:
         """Start a scan."""
         self._fault()
+        self.started.set()
+        if self.hang is not None:
+            await self.hang.wait()
         self.submitted.append(request.key)
         self.tickets[request.key] = (request.image.digest, request.image.platform)
         if not self.wait_s:

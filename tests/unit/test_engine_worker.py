@@ -1,0 +1,118 @@
+"""The worker gives back what it cannot read, survives a store that fails, and stops when told."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from scanguard.backends import embedded
+from scanguard.engine.documents import Assessment, AssessmentState
+from scanguard.engine.engine import Engine
+from scanguard.engine.limits import EngineLimits
+from scanguard.engine.worker import ALL_LANES, Worker
+from scanguard.errors import BackendError
+from scanguard.ports import Backend, Message, MessageKind, Outgoing
+from scanguard.testing.rig import Rig, RigHost
+
+FAST = EngineLimits(backoff_s=0.05, max_backoff_s=0.1, rearm_s=0.2)
+
+
+async def run_until_judged(worker: Worker, backend: Backend, name: str, *, within_s: float = 10.0) -> None:
+    async def is_finished() -> bool:
+        row = await backend.state.get(Assessment.TABLE, name)
+        return row is not None and row.body["state"] == AssessmentState.DONE
+
+    await asyncio.wait_for(worker.run(is_finished), within_s)
+
+
+async def announced(rig: Rig, backend: Backend) -> str:
+    """An intake message, as the rig makes it, on another backend."""
+    rig.deploy("/a", "app:1")
+    name = await rig.announce("/a")
+    (item,) = rig.memory.queue.items
+    await backend.queue.send([Outgoing(item.message)])
+    return name
+
+
+async def test_a_message_of_a_newer_version_is_given_back_and_the_rest_goes_on(tmp_path: Path) -> None:
+    rig = Rig()
+    async with embedded(tmp_path) as backend:
+        newer = Message(schema_version=99, kind=MessageKind.SCAN, id="x")
+        await backend.queue.send([Outgoing(newer)])
+        name = await announced(rig, backend)
+        await run_until_judged(Worker(Engine(backend, RigHost(rig), limits=FAST), poll_s=0.02), backend, name)
+        await asyncio.sleep(0.15)
+        left = await backend.queue.receive(ALL_LANES, limit=5, visibility_s=1)
+        assert newer in [held.message for held in left]
+
+
+async def test_a_row_of_a_newer_version_is_left_untouched(tmp_path: Path) -> None:
+    rig = Rig()
+    async with embedded(tmp_path) as backend:
+        name = await announced(rig, backend)
+        engine = Engine(backend, RigHost(rig), limits=FAST)
+        (held,) = await backend.queue.receive(ALL_LANES, limit=1, visibility_s=60)
+        assert held.message is not None
+        await engine.handle(held.message)
+        row = await backend.state.get(Assessment.TABLE, name)
+        assert row is not None
+        newer = {**row.body, "schema_version": 2, "something": "new"}
+        await backend.state.replace(row.with_(newer, row.due))
+        with pytest.raises(BackendError, match="a newer worker must handle it"):
+            await engine.handle(Message(kind=MessageKind.ASSESS, id=name))
+        kept = await backend.state.get(Assessment.TABLE, name)
+        assert kept is not None
+        assert kept.body == newer
+
+
+class FailingReports:
+    """Fails the first calls, as a full disk or a network share does."""
+
+    def __init__(self, inner: object, failures: int) -> None:
+        self._inner = inner
+        self.failures = failures
+
+    async def put(self, name: str, data: bytes) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise BackendError("no room on the disk")
+        await self._inner.put(name, data)  # type: ignore[attr-defined]  # a ReportStore
+
+    async def get(self, name: str) -> bytes | None:
+        found: bytes | None = await self._inner.get(name)  # type: ignore[attr-defined]  # a ReportStore
+        return found
+
+
+async def test_work_goes_on_when_the_store_works_again(tmp_path: Path) -> None:
+    rig = Rig()
+    async with embedded(tmp_path) as backend:
+        reports = FailingReports(backend.reports, failures=2)
+        broken = Backend(backend.state, backend.queue, reports, backend.records)
+        name = await announced(rig, broken)
+        limits = EngineLimits(backoff_s=0.05, max_backoff_s=0.1, rearm_s=0.2, lease_s=0.3)
+        worker = Worker(Engine(broken, RigHost(rig), limits=limits), poll_s=0.02, sweep_s=0.1)
+        await run_until_judged(worker, broken, name)
+        assert reports.failures == 0
+
+
+async def test_a_cancelled_worker_stops_and_what_was_under_way_comes_again(tmp_path: Path) -> None:
+    rig = Rig()
+    rig.scanners["one"].hang = asyncio.Event()
+    limits = EngineLimits(backoff_s=0.05, max_backoff_s=0.1, rearm_s=0.2, lease_s=0.3)
+    async with embedded(tmp_path) as backend:
+        name = await announced(rig, backend)
+
+        async def never() -> bool:
+            return False
+
+        task = asyncio.create_task(Worker(Engine(backend, RigHost(rig), limits=limits), poll_s=0.02).run(never))
+        await asyncio.wait_for(rig.scanners["one"].started.wait(), 5)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        rig.scanners["one"].hang.set()
+        worker = Worker(Engine(backend, RigHost(rig), limits=limits), poll_s=0.02, sweep_s=0.1)
+        await run_until_judged(worker, backend, name)
+        assert len(rig.sink.deliveries) <= 1
