@@ -77,7 +77,14 @@ class LazyGroup(click.Group):
                 formatter.write_dl(list(plugins.items()))
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # click's own signature
-        """Run, and turn an error into words and an exit code."""
+        """Run, and turn an error into words and an exit code.
+
+        The global options are put into the context first: a plugin's command is built with them, and click
+        looks it up before it calls the group.
+        """
+        given = ctx.ensure_object(CliContext)
+        paths, data_dir = ctx.params["config_paths"] or None, ctx.params["data_dir"]
+        ctx.obj = replace(given, config_paths=paths, data_dir=data_dir)
         try:
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.UsageError):
@@ -146,12 +153,9 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
     callback=_show_version,
     help="Show the version and exit.",
 )
-@click.pass_context
-def cli(ctx: click.Context, /, *, config_paths: tuple[Path, ...], data_dir: Path | None, log_level: str) -> None:
+def cli(*, config_paths: tuple[Path, ...], data_dir: Path | None, log_level: str) -> None:
     """Scan every container image that starts running; judge it, act on it, tell its owners.
 
     Without a configuration, images are scanned with what is installed and judged by the default chain.
     """
-    given = ctx.ensure_object(CliContext)
-    ctx.obj = replace(given, config_paths=config_paths or None, data_dir=data_dir)
     configure_logs(log_level)

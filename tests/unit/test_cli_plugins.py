@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
@@ -82,6 +83,20 @@ def test_a_plugins_command_runs_with_its_context_and_arguments() -> None:
 
     result = invoke(["osv", "import", "x.zip"], FakeApplication(context=given), context=context({"osv": spec(build)}))
     assert (result.exit_code, result.stdout) == (0, "imported x.zip\n")
+
+
+def test_a_plugins_command_is_built_with_the_global_options(tmp_path: Path) -> None:
+    config = tmp_path / "own.yaml"
+    config.write_text("version: 1\n", encoding="utf-8")
+    app = FakeApplication(context=plugin_context())
+    installed = context({"osv": spec(lambda given: click.Command("osv"))})
+
+    result = invoke(["--config", str(config), "--data-dir", str(tmp_path / "data"), "osv"], app, context=installed)
+
+    assert result.exit_code == 0
+    assert app.options is not None
+    assert app.options.data_dir == tmp_path / "data"
+    assert app.options.config == (config,)
 
 
 def raising(error: Exception) -> Callable[[PluginContext], click.Command]:
