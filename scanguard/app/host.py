@@ -185,7 +185,7 @@ class PluginHost:
 
     async def resolve(self, name: str, platform: Platform | None) -> ResolvedImage:
         """Resolve an image name."""
-        return await self._images.resolve(name, platform or self._given.registries.default_platform)
+        return await self._images.resolve(name, platform)
 
     # --- building and closing -----------------------------------------------------------------------------
 

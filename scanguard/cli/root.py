@@ -56,7 +56,7 @@ class LazyGroup(click.Group):
             return _imported(cmd_name)
         from scanguard.cli.plugin_commands import plugin_command
 
-        return plugin_command(ctx.ensure_object(CliContext), cmd_name)
+        return plugin_command(_with_options(ctx), cmd_name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -77,14 +77,7 @@ class LazyGroup(click.Group):
                 formatter.write_dl(list(plugins.items()))
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # click's own signature
-        """Run, and turn an error into words and an exit code.
-
-        The global options are put into the context first: a plugin's command is built with them, and click
-        looks it up before it calls the group.
-        """
-        given = ctx.ensure_object(CliContext)
-        paths, data_dir = ctx.params["config_paths"] or None, ctx.params["data_dir"]
-        ctx.obj = replace(given, config_paths=paths, data_dir=data_dir)
+        """Run, and turn an error into words and an exit code."""
         try:
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.UsageError):
@@ -98,6 +91,13 @@ class LazyGroup(click.Group):
         from scanguard.cli.plugin_commands import plugin_command_summaries
 
         return plugin_command_summaries(ctx.ensure_object(CliContext), taken=COMMANDS)
+
+
+def _with_options(ctx: click.Context) -> CliContext:
+    """The context with the global options; a plugin's command is built before the group itself runs."""
+    given = ctx.ensure_object(CliContext)
+    config_paths = tuple(ctx.params.get("config_paths") or ()) or given.config_paths
+    return replace(given, config_paths=config_paths, data_dir=ctx.params.get("data_dir") or given.data_dir)
 
 
 def _imported(name: str) -> click.Command:
@@ -153,9 +153,11 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
     callback=_show_version,
     help="Show the version and exit.",
 )
-def cli(*, config_paths: tuple[Path, ...], data_dir: Path | None, log_level: str) -> None:
+@click.pass_context
+def cli(ctx: click.Context, /, *, config_paths: tuple[Path, ...], data_dir: Path | None, log_level: str) -> None:
     """Scan every container image that starts running; judge it, act on it, tell its owners.
 
     Without a configuration, images are scanned with what is installed and judged by the default chain.
     """
+    ctx.obj = _with_options(ctx)
     configure_logs(log_level)

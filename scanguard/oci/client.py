@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from scanguard.errors import ImageCorruptError
 from scanguard.http import HttpFactory
 from scanguard.model.image import Platform, ResolvedImage
+from scanguard.model.reference import ImageReference
 from scanguard.oci.auth import Clock, RegistryAuthenticator
-from scanguard.oci.blobs import ImageReader
+from scanguard.oci.blobs import BlobSource, ImageReader
 from scanguard.oci.credentials import CredentialSource
 from scanguard.oci.hosts import Endpoint
+from scanguard.oci.layers import LayerReader
+from scanguard.oci.local import is_local, open_local
+from scanguard.oci.manifests import Manifest, parse_document
 from scanguard.oci.registry import ManifestCache, RegistrySource
+from scanguard.oci.resolve import resolve_platform
 from scanguard.oci.session import RegistrySession
 from scanguard.oci.settings import RegistrySettings
 from scanguard.oci.tokens import TokenClient
@@ -54,12 +61,45 @@ class ImageClient:
         return self._connected
 
     async def resolve(self, name: str, platform: Platform | None = None) -> ResolvedImage:
-        """Name → manifest digest → platform manifest."""
-        raise NotImplementedError
+        """Find the manifest that a name means for a platform, now.
 
-    def open(self, image: ResolvedImage) -> AbstractAsyncContextManager[ImageReader]:
-        """Open a resolved image for reading."""
-        raise NotImplementedError
+        Args:
+            name: An image reference, or ``oci:DIR``, ``oci-archive:FILE``, ``docker-archive:FILE``.
+            platform: What runs the image; None is the configured default of an index, a bare manifest's own.
+
+        Raises:
+            InvalidReferenceError, RegistryError.
+        """
+        reference = None if is_local(name) else ImageReference.parse(name)
+        if reference is None:
+            source, wanted = open_local(name), ""
+        else:
+            source = self.repository(reference.registry, reference.repository)
+            wanted = reference.digest or reference.tag or ""
+        found = await resolve_platform(source, wanted, platform, default=self._settings.default_platform)
+        return ResolvedImage(
+            name=name,
+            source=name if reference is None else f"{reference.name}@{found.raw.digest}",
+            reference=reference,
+            digest=found.raw.digest,
+            index_digest=found.index_digest,
+            config_digest=found.manifest.config.digest,
+            platform=found.platform,
+            resolved_at=self._clock.now(),
+        )
+
+    @asynccontextmanager
+    async def open(self, image: ResolvedImage) -> AsyncIterator[ImageReader]:
+        """Open exactly the manifest of ``image.digest``, whatever its name means by now."""
+        if image.reference is None:
+            source: BlobSource = open_local(image.source)
+        else:
+            source = self.repository(image.reference.registry, image.reference.repository)
+        raw = await source.manifest(image.digest)
+        manifest = parse_document(raw)
+        if not isinstance(manifest, Manifest):
+            raise ImageCorruptError(f"{image.source}: {image.digest} is an index, not an image", target=image.source)
+        yield await LayerReader.open(source, manifest)
 
     async def aclose(self) -> None:
         """Close every connection."""

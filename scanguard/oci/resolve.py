@@ -40,13 +40,16 @@ class _Build:
     opened: tuple[RawManifest, Manifest] | None = None
 
 
-async def resolve_platform(source: BlobSource, reference: str, platform: Platform | None) -> Resolved:
+async def resolve_platform(
+    source: BlobSource, reference: str, platform: Platform | None, *, default: Platform = DEFAULT_PLATFORM
+) -> Resolved:
     """Resolve a tag or digest to the manifest that runs on a platform.
 
     Args:
         source: Where the image is.
         reference: A tag or digest, as the source knows it.
-        platform: What runs the image. None: ``linux/amd64`` of an index; a bare manifest's own, whatever it is.
+        platform: What runs the image. None: ``default`` of an index; a bare manifest's own, whatever it is.
+        default: The platform of an index when nobody says.
 
     Raises:
         PlatformMismatchError: The image is not for this platform; the text lists those it is for.
@@ -68,7 +71,7 @@ async def resolve_platform(source: BlobSource, reference: str, platform: Platfor
         return Resolved(None, raw, document, own)
     search = _Search(source, reference)
     await search.collect(document, depth=1)
-    build = _best(reference, platform or DEFAULT_PLATFORM, search.builds)
+    build = _best(reference, platform or default, search.builds)
     child, manifest = build.opened or await search.open_manifest(build.descriptor)
     return Resolved(raw.digest, child, manifest, build.platform)
 

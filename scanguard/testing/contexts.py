@@ -12,26 +12,41 @@ from pydantic import SecretStr
 
 from scanguard.errors import SecretError
 from scanguard.hooks import PluginContext
+from scanguard.http import HttpFactory
 from scanguard.model.secret import SecretRef
 from scanguard.ports import Clock
 from scanguard.testing.memory import ManualClock
 from scanguard.testing.samples import NOW
 
 if TYPE_CHECKING:
-    from scanguard.http import HttpFactory
+    from scanguard.http import AsyncClient
     from scanguard.oci.client import ImageClient
 
 
-class _Missing:
-    """Stands for something a plugin was not expected to use."""
+class WatchedHttp(HttpFactory):
+    """The real factory; remembers the clients it made, so that a test can see which are still open."""
 
-    def __init__(self, what: str) -> None:
-        self._what = what
+    def __init__(self) -> None:
+        super().__init__()
+        self.clients: list[AsyncClient] = []
+
+    def client(self, **options: Any) -> AsyncClient:  # noqa: ANN401  # hands on what it gets
+        """Make a client, as the factory does."""
+        made = super().client(**options)
+        self.clients.append(made)
+        return made
+
+    @property
+    def still_open(self) -> int:
+        """Clients that nobody closed."""
+        return sum(not client.is_closed for client in self.clients)
+
+
+class _NoImages:
+    """Stands for the images of a test that gave none."""
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # stands for anything
-        raise AssertionError(
-            f"the plugin used context.{self._what}.{name}, which this test gave it no {self._what} for"
-        )
+        raise AssertionError(f"the plugin used context.images.{name}; give make_context(images=…) what it may open")
 
 
 def make_context(
@@ -50,10 +65,10 @@ def make_context(
     Args:
         folder: Where the plugin may write (``data``) and where relative paths in its configuration start.
         instance: Name of the instance.
-        http: Makes its clients; without one, a plugin that makes a client fails the test.
-        images: Opens its images; likewise.
+        http: Makes its clients; by default the real factory, watched.
+        images: Opens its images; without one, a plugin that opens an image fails the test.
         secrets: Values by reference, such as ``{"env:TOKEN": "…"}``; any other raises SecretError.
-        clock: The time; by default it stands at ``now``.
+        clock: The time; by default it stands at ``now`` until the test moves it.
         offline: Whether the user asked for no network.
         now: The moment at which the default clock stands.
     """
@@ -66,8 +81,8 @@ def make_context(
 
     return PluginContext(
         instance=instance,
-        http=cast("HttpFactory", http or _Missing("http")),
-        images=cast("ImageClient", images or _Missing("images")),
+        http=http or WatchedHttp(),
+        images=cast("ImageClient", images or _NoImages()),
         secret=secret,
         clock=clock or ManualClock(now),
         data_dir=folder / "data",

@@ -157,3 +157,14 @@ def test_an_unknown_command_suggests_a_plugins() -> None:
     result = invoke(["osvv"], context=context({"osv": spec(must_not_be_built)}))
     assert result.exit_code == 2
     assert "Did you mean 'osv'?" in result.stderr
+
+
+def test_a_plugins_command_is_built_with_the_global_options(tmp_path: Path) -> None:
+    given = context({"osv": spec(lambda received: click.Command("osv"))})
+    app = FakeApplication(context=plugin_context())
+    config = tmp_path / "c.yaml"
+    config.touch()
+    result = invoke(["--data-dir", str(tmp_path), "--config", str(config), "osv"], app, context=given)
+    assert result.exit_code == 0, result.output
+    assert app.options is not None
+    assert (app.options.data_dir, app.options.config) == (tmp_path, (config,))

@@ -1,0 +1,31 @@
+"""Contract suites: what every plugin of a kind must keep, as test classes to subclass.
+
+A plugin's test file names the plugin and gives what the suite needs to make it work and, where it talks to
+something, to make that fail::
+
+    class TestAcmeContract(ScannerContract):
+        plugin = "scanguard_acme.plugin"
+        name = "acme"
+
+        @pytest.fixture
+        def config(self, server): return {"url": server.url, "token": CANARY_REFERENCE}
+
+Needs pytest and pytest-asyncio.
+"""
+
+from scanguard.testing.contracts.base import CANARY_REFERENCE, Broken, PluginContract
+from scanguard.testing.contracts.delivery import NotifierContract, SinkContract
+from scanguard.testing.contracts.policy import PolicyContract
+from scanguard.testing.contracts.probes import CANARY
+from scanguard.testing.contracts.scanner import ScannerContract
+
+__all__ = [
+    "CANARY",
+    "CANARY_REFERENCE",
+    "Broken",
+    "NotifierContract",
+    "PluginContract",
+    "PolicyContract",
+    "ScannerContract",
+    "SinkContract",
+]
