@@ -85,20 +85,6 @@ def test_a_plugins_command_runs_with_its_context_and_arguments() -> None:
     assert (result.exit_code, result.stdout) == (0, "imported x.zip\n")
 
 
-def test_a_plugins_command_is_built_with_the_global_options(tmp_path: Path) -> None:
-    config = tmp_path / "own.yaml"
-    config.write_text("version: 1\n", encoding="utf-8")
-    app = FakeApplication(context=plugin_context())
-    installed = context({"osv": spec(lambda given: click.Command("osv"))})
-
-    result = invoke(["--config", str(config), "--data-dir", str(tmp_path / "data"), "osv"], app, context=installed)
-
-    assert result.exit_code == 0
-    assert app.options is not None
-    assert app.options.data_dir == tmp_path / "data"
-    assert app.options.config == (config,)
-
-
 def raising(error: Exception) -> Callable[[PluginContext], click.Command]:
     def build(given: PluginContext) -> click.Command:
         raise error
