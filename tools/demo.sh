@@ -3,8 +3,10 @@
 # come out. Ends 0 whatever the verdict (exit codes 10 and 11 are verdicts); any other code is a failure.
 set -eu
 cd "$(dirname "$0")/.."
-data=${DEMO_DATA:-.demo}
+exec 2>&1 # one stream, in the order in which things happen
+data=.demo
 scanguard=${VENV:-.venv}/bin/scanguard
+rm -rf "$data" # every run starts from nothing
 
 say() { printf '\n== %s\n' "$1"; }
 
@@ -37,5 +39,8 @@ say "Why was it decided like that?"
 show --data-dir "$data" --config examples/demo/scanguard.yaml explain \
     /subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-shop/providers/Microsoft.ContainerInstance/containerGroups/assistant
 
-say "The report as the json_files sink keeps it"
-find "$data" -name 'scan-*.json' | sort | tail -n 1
+say "The stored report, one JSON file for each image of the verdict (its first lines)"
+report=$(find "$data" -name 'scan-*.json' | sort | tail -n 1)
+[ -n "$report" ] || { echo "no report was stored" && exit 1; }
+echo "$report ($(wc -c <"$report") bytes)"
+head -n 12 "$report"

@@ -107,6 +107,18 @@ def findings(answer: Answer) -> set[str]:
     return {f"{finding['package']['name'].lower()}@{finding['package']['version']}" for finding in merged}
 
 
+def test_the_demos_image_fails_for_what_is_known_and_says_what_is_not(bench: Workbench) -> None:
+    answer = bench.run("scan", "--format", "json", f"oci-archive:{DEMO / 'image.tar'}")
+
+    (image,) = the_verdict(answer)["images"]
+    (report,) = answer.document["reports"].values()
+    items = [item for coverage in report["coverage"].values() for item in coverage["items"]]
+    assert answer.code == FAIL, answer.err
+    assert image["counts"]["CRITICAL"] == 6, "of langchain 0.0.170"
+    assert image["counts"]["HIGH"] == 3, "of fastapi, idna and urllib3"
+    assert {(item["subject"], item["status"]) for item in items} == {("Debian:12", "not_covered"), ("PyPI", "partial")}
+
+
 @pytest.mark.slow
 def test_a_debian_image_in_an_open_registry_is_scanned(
     bench: Workbench, docker_registry: Registry, debian_image: Image

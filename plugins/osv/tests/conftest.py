@@ -7,7 +7,7 @@ import json
 import logging
 import zipfile
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -75,11 +75,8 @@ class MemoryImages(ImageClient):
         self._reader = MemoryReader(files, config)
 
     @asynccontextmanager
-    async def _open(self) -> AsyncIterator[Any]:
+    async def open(self, image: ResolvedImage) -> AsyncIterator[Any]:
         yield self._reader
-
-    def open(self, image: ResolvedImage) -> AbstractAsyncContextManager[Any]:
-        return self._open()
 
 
 @pytest.fixture
