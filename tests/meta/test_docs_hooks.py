@@ -6,16 +6,16 @@ import inspect
 import re
 import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
+from inner_pytest import run_pytest
 from workspace import ROOT
 
 import scanguard
 from scanguard import errors
 from scanguard.hooks import API_VERSION, Hooks
 from scanguard.testing import contracts
-
-pytest_plugins = "pytester"
 
 GUIDE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
 FILE = re.compile(r"^```\w+ title=\"([^\"]+)\"\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -64,16 +64,15 @@ def test_each_contract_suite_is_described() -> None:
     assert all(f"| `{name}` |" in GUIDE for name in suites)
 
 
-def test_the_guides_plugin_passes_its_contract_as_it_is_printed(pytester: pytest.Pytester) -> None:
+def test_the_guides_plugin_passes_its_contract_as_it_is_printed(tmp_path: Path) -> None:
     files = dict(FILE.findall(GUIDE))
     for name, text in {"scanguard_acme/__init__.py": "", **files}.items():
-        path = pytester.path / name
+        path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     project = tomllib.loads(files["pyproject.toml"])
     assert project["project"]["entry-points"]["scanguard"] == {"acme": "scanguard_acme.plugin"}
-    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error")
-    pytester.syspathinsert()
-    outcomes = pytester.runpytest_inprocess("-q", "-p", "no:hypothesispytest", "tests").parseoutcomes()
-    assert set(outcomes) == {"passed"}
+    result = run_pytest(tmp_path, "tests")
+    outcomes = result.outcomes
+    assert set(outcomes) == {"passed"}, result.out
     assert outcomes["passed"] >= 19
