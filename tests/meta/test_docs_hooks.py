@@ -64,7 +64,9 @@ def test_each_contract_suite_is_described() -> None:
     assert all(f"| `{name}` |" in GUIDE for name in suites)
 
 
-def test_the_guides_plugin_passes_its_contract_as_it_is_printed(pytester: pytest.Pytester) -> None:
+def test_the_guides_plugin_passes_its_contract_as_it_is_printed(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     files = dict(FILE.findall(GUIDE))
     for name, text in {"scanguard_acme/__init__.py": "", **files}.items():
         path = pytester.path / name
@@ -73,7 +75,7 @@ def test_the_guides_plugin_passes_its_contract_as_it_is_printed(pytester: pytest
     project = tomllib.loads(files["pyproject.toml"])
     assert project["project"]["entry-points"]["scanguard"] == {"acme": "scanguard_acme.plugin"}
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error")
-    pytester.syspathinsert()
-    outcomes = pytester.runpytest_inprocess("-q", "-p", "no:hypothesispytest", "tests").parseoutcomes()
+    monkeypatch.setenv("PYTHONPATH", str(pytester.path))
+    outcomes = pytester.runpytest_subprocess("-q", "-p", "no:hypothesispytest", "tests").parseoutcomes()
     assert set(outcomes) == {"passed"}
     assert outcomes["passed"] >= 19
