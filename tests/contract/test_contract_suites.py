@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import textwrap
 from dataclasses import dataclass
 
 import pytest
 
-import scanguard.testing.answering
 import scanguard.testing.contracts  # noqa: F401  # loaded once here, so that not every run inside loads it anew
+from scanguard import http
+from scanguard.testing.answering import answering, unreachable_url
 
 pytest_plugins = "pytester"
 
@@ -262,6 +264,20 @@ KINDS = {
     "notifier": Kind(NOTIFIER, NOTIFIER_TEST),
     "sink": Kind(SINK, SINK_TEST),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _everything_is_loaded() -> None:
+    """What a run inside is the first to load is forgotten after it: the HTTP library would then exist twice."""
+
+    async def ask() -> None:
+        async with http.HttpFactory().client() as client:
+            with answering(204) as url:
+                await client.get(url)
+            with pytest.raises(http.TransportError):
+                await client.get(unreachable_url())
+
+    asyncio.run(ask())
 
 
 def run(pytester: pytest.Pytester, kind: str, plugin: str, only: str) -> pytest.RunResult:
