@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import textwrap
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
-from inner_pytest import InnerRun, run_pytest
+
+import scanguard.testing.contracts  # noqa: F401  # loaded once here, so that not every run inside loads it anew
+from scanguard import http
+from scanguard.testing.answering import answering, unreachable_url
+
+pytest_plugins = "pytester"
 
 SCANNER = """
 import asyncio, logging
@@ -262,7 +268,21 @@ KINDS = {
 }
 
 
-def run(folder: Path, kind: str, plugin: str, only: str) -> InnerRun:
+@pytest.fixture(scope="module", autouse=True)
+def _everything_is_loaded() -> None:
+    """What a run inside is the first to load is forgotten after it: the HTTP library would then exist twice."""
+
+    async def ask() -> None:
+        async with http.HttpFactory().client() as client:
+            with answering(204) as url:
+                await client.get(url)
+            with pytest.raises(http.TransportError):
+                await client.get(unreachable_url())
+
+    asyncio.run(ask())
+
+
+def run(pytester: pytest.Pytester, kind: str, plugin: str, only: str) -> pytest.RunResult:
     """Run a suite, or the clauses that ``only`` selects, over a plugin of this text."""
     (folder / "acme.py").write_text(plugin, encoding="utf-8")
     (folder / "test_acme.py").write_text(textwrap.dedent(KINDS[kind].test).format(module="acme"), encoding="utf-8")

@@ -64,7 +64,9 @@ def test_each_contract_suite_is_described() -> None:
     assert all(f"| `{name}` |" in GUIDE for name in suites)
 
 
-def test_the_guides_plugin_passes_its_contract_as_it_is_printed(tmp_path: Path) -> None:
+def test_the_guides_plugin_passes_its_contract_as_it_is_printed(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     files = dict(FILE.findall(GUIDE))
     for name, text in {"scanguard_acme/__init__.py": "", **files}.items():
         path = tmp_path / name
@@ -72,7 +74,8 @@ def test_the_guides_plugin_passes_its_contract_as_it_is_printed(tmp_path: Path) 
         path.write_text(text, encoding="utf-8")
     project = tomllib.loads(files["pyproject.toml"])
     assert project["project"]["entry-points"]["scanguard"] == {"acme": "scanguard_acme.plugin"}
-    result = run_pytest(tmp_path, "tests")
-    outcomes = result.outcomes
-    assert set(outcomes) == {"passed"}, result.out
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error")
+    monkeypatch.setenv("PYTHONPATH", str(pytester.path))
+    outcomes = pytester.runpytest_subprocess("-q", "-p", "no:hypothesispytest", "tests").parseoutcomes()
+    assert set(outcomes) == {"passed"}
     assert outcomes["passed"] >= 19
