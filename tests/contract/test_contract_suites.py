@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import textwrap
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from pathlib import Path
 
 import pytest
 
@@ -284,14 +282,20 @@ def _everything_is_loaded() -> None:
 
 def run(pytester: pytest.Pytester, kind: str, plugin: str, only: str) -> pytest.RunResult:
     """Run a suite, or the clauses that ``only`` selects, over a plugin of this text."""
-    (folder / "acme.py").write_text(plugin, encoding="utf-8")
-    (folder / "test_acme.py").write_text(textwrap.dedent(KINDS[kind].test).format(module="acme"), encoding="utf-8")
-    return run_pytest(folder, "-x", *(["-k", only] if only else []))
+    module = f"acme_{abs(hash((kind, plugin))):x}"
+    pytester.makepyfile(**{module: plugin, f"test_{module}": textwrap.dedent(KINDS[kind].test).format(module=module)})
+    pytester.makepyprojecttoml(
+        '[tool.pytest.ini_options]\nasyncio_default_fixture_loop_scope = "function"\nfilterwarnings = ["error"]'
+    )
+    pytester.syspathinsert()
+    return pytester.runpytest_inprocess(
+        "-q", "-x", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", *(["-k", only] if only else [])
+    )
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_a_good_plugin_passes_every_clause(tmp_path: Path, kind: str) -> None:
-    outcomes = run(tmp_path, kind, KINDS[kind].plugin, only="").outcomes
+def test_a_good_plugin_passes_every_clause(pytester: pytest.Pytester, kind: str) -> None:
+    outcomes = run(pytester, kind, KINDS[kind].plugin, only="").parseoutcomes()
     assert set(outcomes) == {"passed"}
     assert outcomes["passed"] >= 14
 
@@ -429,7 +433,9 @@ def test_a_good_plugin_passes_every_clause(tmp_path: Path, kind: str) -> None:
         ),
     ],
 )  # fmt: skip
-def test_a_bad_plugin_is_caught(tmp_path: Path, kind: str, change: tuple[str, str], clause: str, says: str) -> None:
+def test_a_bad_plugin_is_caught(
+    pytester: pytest.Pytester, kind: str, change: tuple[str, str], clause: str, says: str
+) -> None:
     good, bad = change
     text = KINDS[kind].plugin
     assert text.count(good) == 1, "the change must hit one place"
@@ -437,6 +443,6 @@ def test_a_bad_plugin_is_caught(tmp_path: Path, kind: str, change: tuple[str, st
     if "CACHE" in bad:
         changed = changed.replace("await asyncio.sleep(0.001)", "self.cache.append(1)")
         changed = changed.replace("SEEN = []", "import types\nHOLDER = types.SimpleNamespace(c=[])\nCACHE = HOLDER.c")
-    result = run(tmp_path, kind, changed, only=clause)
-    assert result.code == pytest.ExitCode.TESTS_FAILED, result.out
-    assert any(fnmatchcase(line, f"*{says}*") for line in result.out.splitlines()), result.out
+    result = run(pytester, kind, changed, only=clause)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines([f"*{says}*"])

@@ -6,16 +6,16 @@ import inspect
 import re
 import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
-from inner_pytest import run_pytest
 from workspace import ROOT
 
 import scanguard
 from scanguard import errors
 from scanguard.hooks import API_VERSION, Hooks
 from scanguard.testing import contracts
+
+pytest_plugins = "pytester"
 
 GUIDE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
 FILE = re.compile(r"^```\w+ title=\"([^\"]+)\"\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -69,7 +69,7 @@ def test_the_guides_plugin_passes_its_contract_as_it_is_printed(
 ) -> None:
     files = dict(FILE.findall(GUIDE))
     for name, text in {"scanguard_acme/__init__.py": "", **files}.items():
-        path = tmp_path / name
+        path = pytester.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     project = tomllib.loads(files["pyproject.toml"])
