@@ -115,13 +115,12 @@ class ThresholdPolicy:
         """No configuration turns these off: nobody looked, or nobody can say at what."""
         image = subject.image
         if subject.merged is None:
-            yield self._reason(Outcome.UNKNOWN, image.error or "no scanner reported on this image")
+            yield self._reason(Outcome.UNKNOWN, "nobody reported on this image")
         elif not subject.merged.confirmed:
             yield self._reason(Outcome.UNKNOWN, "a scanner cannot say that it looked at this very digest")
         for scanner in image.scanners:
             if scanner.needed and scanner.status is not ScannerStatus.DONE:
-                why = scanner.error or "it has not answered yet"
-                yield self._reason(Outcome.UNKNOWN, f"scanner {scanner.instance} did not report: {why}")
+                yield self._reason(Outcome.UNKNOWN, f"the scanner {scanner.instance} did not report")
 
     def _by_rule(self, merged: MergedReport) -> Iterator[Reason]:
         findings = [item.finding for item in merged.findings]

@@ -157,7 +157,7 @@ async def test_a_scanner_that_failed_beside_one_that_reported_leaves_the_image_u
     clean = sample_report(gaps=False, findings=())
     decision = await judge({}, clean, sample_scanner(), failed_scanner("it is down", "ScannerUnavailableError"))
     assert decision.outcome is Outcome.UNKNOWN
-    assert decision.reasons[0].message == "scanner qualys-us did not report: it is down"
+    assert decision.reasons[0].message == "the scanner qualys-us did not report"
 
 
 async def test_a_scanner_that_another_stands_in_for_does_not_count() -> None:
@@ -166,10 +166,10 @@ async def test_a_scanner_that_another_stands_in_for_does_not_count() -> None:
     assert (await judge({}, clean, sample_scanner(), stood_in)).outcome is Outcome.PASS
 
 
-async def test_an_image_that_nobody_could_resolve_says_why() -> None:
+async def test_an_image_that_nobody_could_resolve_is_unknown() -> None:
     decision = await judge({}, None, error="no such tag")
     assert decision.outcome is Outcome.UNKNOWN
-    assert decision.reasons[0].message == "no such tag"
+    assert decision.reasons[0].message == "nobody reported on this image"
 
 
 @pytest.mark.parametrize(

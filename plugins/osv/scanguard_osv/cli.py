@@ -18,6 +18,8 @@ from scanguard_osv.importing import SourceSummary, import_exports
 
 _SHOWN_PROBLEMS = 5
 
+_PIPE_WIDTH = 160
+
 
 def build(context: PluginContext) -> click.Command:
     """The command group; ``context`` gives the data folder and the time."""
@@ -109,7 +111,10 @@ def _print_table(ecosystems: Sequence[EcosystemInfo]) -> None:
         counts = (str(info.records), str(info.withdrawn), str(info.broken))
         dates = (f"{info.newest_modified:%Y-%m-%d}", f"{info.imported_at:%Y-%m-%d %H:%M}")
         table.add_row(info.base, *counts, *dates, info.source)
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:  # a file or a pipe has no width to keep to
+        console = Console(width=_PIPE_WIDTH)
+    console.print(table)
 
 
 def _document(

@@ -73,7 +73,7 @@ class _Judge:
         if held.updated_at is not None:
             age_days = (self.now - held.updated_at).total_seconds() / _SECONDS_A_DAY
             if age_days > self.max_age_days:
-                doubts.append(f"the advisories are {age_days:.0f} days old (newest: {held.updated_at:%Y-%m-%d})")
+                doubts.append(f"the advisories are {int(age_days)} days old (newest: {held.updated_at:%Y-%m-%d})")
         if held.broken:
             doubts.append(f"{held.broken} advisories could not be read at import")
         if self.undecided.get(ecosystem):
