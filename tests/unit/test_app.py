@@ -18,6 +18,9 @@ from scanguard.model.secret import SecretRef
 from scanguard.model.verdict import Outcome, ScannerStatus
 from scanguard.testing.images import build_image, write_oci_folder
 
+GROUPS = "/subscriptions/s/resourceGroups/r/providers/Microsoft.ContainerInstance/containerGroups"
+OURS = f"{GROUPS}/Scanguard"
+
 PLUGIN = """
 import asyncio
 from scanguard import (Coverage, CoverageItem, CoverageStatus, PluginConfig, ScannerInfo, ScannerSpec, ScanReport,
