@@ -1,0 +1,91 @@
+"""Documents survive being written as JSON and read again."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from scanguard.model.base import SCHEMA_VERSION
+from scanguard.model.finding import Cvss, Finding, Package
+from scanguard.model.report import Coverage, CoverageItem, CoverageStatus
+from scanguard.model.severity import Severity
+from scanguard.model.verdict import MergedFinding, MergedReport, Outcome, Verdict
+from scanguard.testing.samples import sample_report, sample_verdict
+
+text = st.text(max_size=20)
+packages = st.builds(Package, purl=text, name=text, version=text, ecosystem=text, path=st.none() | text)
+findings = st.builds(
+    Finding,
+    id=st.text(min_size=1, max_size=10),
+    aliases=st.lists(text, max_size=3).map(tuple),
+    package=packages,
+    severity=st.sampled_from(list(Severity)),
+    cvss=st.lists(st.builds(Cvss, version=text, vector=text, score=st.none() | st.floats(0, 10)), max_size=2).map(
+        tuple
+    ),
+    title=text,
+    vendor=st.dictionaries(text, st.none() | st.booleans() | st.integers() | text, max_size=2),
+)
+reports = st.builds(
+    MergedReport,
+    digest=text,
+    findings=st.lists(st.builds(MergedFinding, finding=findings, found_by=st.just(("a",))), max_size=3).map(tuple),
+    coverage=st.dictionaries(
+        text,
+        st.builds(
+            Coverage,
+            items=st.lists(
+                st.builds(CoverageItem, subject=text, status=st.sampled_from(list(CoverageStatus))), max_size=2
+            ).map(tuple),
+        ),
+        max_size=2,
+    ),
+)
+
+
+@given(reports)
+def test_a_report_round_trips(report: MergedReport) -> None:
+    assert MergedReport.model_validate_json(report.model_dump_json()) == report
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_a_verdict_round_trips_and_says_its_schema(outcome: Outcome) -> None:
+    verdict = sample_verdict(outcome)
+    written = verdict.model_dump_json()
+    assert Verdict.model_validate_json(written) == verdict
+    assert json.loads(written)["schema_version"] == SCHEMA_VERSION
+
+
+def test_a_document_of_a_newer_schema_is_refused_not_misread() -> None:
+    newer = {**sample_report().model_dump(mode="json"), "schema_version": SCHEMA_VERSION + 1}
+    with pytest.raises(ValidationError, match="schema_version"):
+        MergedReport.model_validate(newer)
+
+
+@given(st.sampled_from(list(Severity)), st.sampled_from(list(Severity)))
+def test_severities_are_ordered_and_unknown_compares_with_nothing(one: Severity, other: Severity) -> None:
+    if Severity.UNKNOWN in (one, other):
+        assert not any((one < other, one <= other, one > other, one >= other))
+    else:
+        assert (one < other) is (one.rank < other.rank)
+        assert (one >= other) is (one.rank >= other.rank)
+
+
+def test_a_severity_is_not_compared_with_a_text() -> None:
+    with pytest.raises(TypeError, match="only against a Severity"):
+        assert Severity.HIGH > "LOW"
+
+
+@given(st.lists(st.sampled_from(list(Outcome))))
+def test_the_worst_outcome_wins_and_nothing_at_all_is_unknown(outcomes: list[Outcome]) -> None:
+    worst = Outcome.worst(outcomes)
+    if not outcomes:
+        assert worst is Outcome.UNKNOWN
+    elif worst is Outcome.PASS:
+        assert set(outcomes) == {Outcome.PASS}
+    else:
+        assert worst in outcomes
