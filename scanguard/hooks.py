@@ -221,13 +221,18 @@ class Policy(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PolicySpec:
-    """A policy on offer; ``timeout_s`` bounds one evaluation."""
+    """A policy on offer; ``timeout_s`` bounds one evaluation.
+
+    ``judges_gaps`` says that it decides what gaps in coverage mean. In a chain without such a policy the engine
+    does: a gap is ``unknown``.
+    """
 
     name: str
     config: type[PluginConfig]
     build: Callable[[Any, PluginContext], Policy]
     description: str = ""
     timeout_s: float = 10.0
+    judges_gaps: bool = False
 
 
 # --- platforms, event sources, credentials, secrets, commands ---------------------------------------------

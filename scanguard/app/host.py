@@ -31,7 +31,7 @@ from scanguard.oci.credentials import CredentialSource, RegistryCredential
 from scanguard.oci.settings import RegistrySettings
 from scanguard.ports import Clock
 from scanguard.settings.bind import Bound, BoundInstance
-from scanguard.settings.chains import EffectiveChain, Facts, effective_chain
+from scanguard.settings.chains import EffectiveChain, Facts, PolicyUse, effective_chain
 
 SECRET_TIMEOUT_S = 30.0
 CREDENTIAL_TIMEOUT_S = 30.0
@@ -124,7 +124,7 @@ class PluginHost:
             also=chain.also,
             freshness=chain.freshness,
             deadline=chain.deadline,
-            policies=tuple(PolicyRef(use.key, use.policy.plugin) for use in chain.policies),
+            policies=tuple(self._policy_ref(use) for use in chain.policies),
             sinks=chain.sinks,
             notifiers=tuple(
                 NoticeRule(use.use, frozenset(use.when.verdict), only_new=use.only == "new") for use in chain.notifiers
@@ -135,6 +135,10 @@ class PluginHost:
         names = tuple(one.name for one in self._given.scanners)
         why = (*plan.why, f"the command line asks for {', '.join(names)} instead of the chain's scanners")
         return replace(plan, scanners=names, require="all", fallback=(), also=(), why=why)
+
+    def _policy_ref(self, use: PolicyUse) -> PolicyRef:
+        name = use.policy.plugin
+        return PolicyRef(use.key, name, judges_gaps=self._catalog.policies[name].judges_gaps)
 
     def scanner(self, instance: str) -> HostedScanner:
         """A scanner instance; it is built when it is first asked."""

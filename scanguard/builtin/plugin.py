@@ -35,6 +35,7 @@ def scanguard_policies() -> Iterable[PolicySpec]:
         config=ThresholdConfig,
         build=ThresholdPolicy,
         description="Fails or warns by severity, fix and number of findings",
+        judges_gaps=True,
     )
 
 

@@ -22,6 +22,7 @@ from scanguard.engine.documents import (
 )
 from scanguard.engine.judge import Judge
 from scanguard.engine.plan import Plan, Progress
+from scanguard.engine.readiness import answered, is_ready, next_fallback
 from scanguard.engine.store import Stored
 from scanguard.engine.tasks import Tasks, Want
 from scanguard.errors import (
@@ -216,7 +217,7 @@ class AssessHandler:
             following = await self._store.replace(stored, with_fallback, _deadline(assessment))
             return following, messages
         is_overdue = self._context.now() >= _deadline(assessment)
-        if is_overdue or all(_is_ready(image, plan, tasks, want) for image in assessment.images):
+        if is_overdue or all(is_ready(image, plan, tasks, want) for image in assessment.images):
             return await self._decide(stored, plan, tasks, want)
         return None, [out for task in tasks.values() for out in self._tasks.nudge(task)]
 
@@ -226,7 +227,7 @@ class AssessHandler:
         images = []
         messages: list[Outgoing] = []
         for image in assessment.images:
-            following = _next_fallback(image, plan, tasks, want)
+            following = next_fallback(image, plan, tasks, want)
             started, sent = await self._start(assessment, image, following, want) if following else (image, [])
             images.append(started)
             messages += sent
@@ -247,7 +248,7 @@ class AssessHandler:
             update={
                 "state": AssessmentState.JUDGED,
                 "revision": revision,
-                "answered": _answered(claimed, tasks, want),
+                "answered": answered(claimed, tasks, want),
                 "outbox": await self._owed(verdict, plan),
             }
         )
@@ -296,7 +297,7 @@ class AssessHandler:
         plan = self._host.plan(_deployment(assessment))
         tasks = await self._load_tasks(assessment)
         want = Want.of(assessment, plan)
-        if _answered(assessment, tasks, want) > assessment.answered:
+        if answered(assessment, tasks, want) > assessment.answered:
             return await self._decide(stored, plan, tasks, want)
         return None, []
 
@@ -356,12 +357,6 @@ def _is_throttling(error: ScanguardError) -> bool:
     return isinstance(error, RegistryThrottledError)
 
 
-def _answered(assessment: Assessment, tasks: Mapping[str, ScanTask], want: Want) -> int:
-    """How many tasks have ended, as far as this assessment is concerned."""
-    uses = {use.task: use for image in assessment.images for use in image.tasks}.values()
-    return sum(use.task in tasks and want.is_met_by(tasks[use.task], use.run) for use in uses)
-
-
 def _deployment(assessment: Assessment) -> Deployment:
     if assessment.deployment is None:
         raise BackendError(f"assessment {assessment.id} has no deployment; the store is damaged")
@@ -372,28 +367,3 @@ def _deadline(assessment: Assessment) -> datetime:
     if assessment.deadline is None:
         raise BackendError(f"assessment {assessment.id} has no deadline; the store is damaged")
     return assessment.deadline
-
-
-def _is_ready(image: ImageState, plan: Plan, tasks: Mapping[str, ScanTask], want: Want) -> bool:
-    """Whether nothing that could still change the verdict is under way."""
-    if image.image is None:
-        return True
-    met = {use.instance: want.is_met_by(tasks[use.task], use.run) for use in image.tasks if use.task in tasks}
-    stand_ins = [use for use in image.tasks if use.instance in plan.scanners and use.task in tasks]
-    has_any = any(want.has_result(tasks[use.task], use.run) for use in stand_ins)
-    main_ready = all(met.get(name, True) for name in plan.scanners) or (plan.require == "any" and has_any)
-    return main_ready and all(met.get(name, True) for name in (*plan.also, *plan.fallback))
-
-
-def _next_fallback(image: ImageState, plan: Plan, tasks: Mapping[str, ScanTask], want: Want) -> tuple[str, ...]:
-    """The fallback scanner to start now: the one after the last, when that one failed."""
-    if image.image is None or not plan.fallback:
-        return ()
-    started = [use for use in image.tasks if use.instance in plan.fallback]
-    if not started or len(started) >= len(plan.fallback):
-        return ()
-    last = tasks.get(started[-1].task)
-    run = started[-1].run
-    if last is None or want.has_result(last, run) or not want.has_failure(last, run):
-        return ()
-    return (plan.fallback[len(started)],)

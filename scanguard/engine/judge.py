@@ -109,7 +109,7 @@ class Judge:
             outcome=Outcome.UNKNOWN,
         )
         subject = PolicyInput(deployment, view, merged, self._backend.clock.now())
-        decisions = [_own_decision(view, merged, has_policies=bool(plan.policies))]
+        decisions = [_own_decision(view, merged, gaps_are_judged=any(ref.judges_gaps for ref in plan.policies))]
         decisions += [await self._decide(ref, subject) for ref in plan.policies]
         return _Judged(
             view.model_copy(
@@ -211,7 +211,7 @@ def _outcome(use: TaskUse, task: ScanTask | None, want: Want) -> ScannerOutcome:
     )
 
 
-def _own_decision(view: ImageVerdict, merged: MergedReport | None, *, has_policies: bool) -> PolicyDecision:
+def _own_decision(view: ImageVerdict, merged: MergedReport | None, *, gaps_are_judged: bool) -> PolicyDecision:
     """What holds whatever the policies say: an image that nobody looked at, or not everybody, is not clean."""
     missed: list[str] = []
     if view.image is None:
@@ -224,7 +224,7 @@ def _own_decision(view: ImageVerdict, merged: MergedReport | None, *, has_polici
             missed.append(f"{scanner.instance} {state}" + (f": {scanner.error}" if scanner.error else ""))
     if merged is not None and not merged.confirmed:
         missed.append("a scanner could not say which image it looked at")
-    if merged is not None and not has_policies:
+    if merged is not None and not gaps_are_judged:
         missed += [
             f"{instance} did not look everywhere: {item.subject}: {item.detail or item.status}"
             for instance, coverage in merged.coverage.items()

@@ -31,10 +31,11 @@ class NoticeRule:
 
 @dataclass(frozen=True, slots=True)
 class PolicyRef:
-    """A policy of a chain; ``key`` finds its object."""
+    """A policy of a chain; ``key`` finds its object, ``judges_gaps`` says that it decides what gaps mean."""
 
     key: str
     name: str
+    judges_gaps: bool = False
 
 
 @dataclass(frozen=True, slots=True)

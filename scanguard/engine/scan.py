@@ -218,8 +218,8 @@ def assess_message(assessment: str, lane: Lane) -> Message:
 
 
 def report_name(task: ScanTask) -> str:
-    """Where the report of this run is kept."""
-    return f"scans/{task.digest.replace(':', '-')}/{task.id}-{task.run}.json"
+    """Where the report of this run, by the holder of this lease, is kept: two workers never write the same one."""
+    return f"scans/{task.digest.replace(':', '-')}/{task.id}-{task.run}-{task.lease}.json"
 
 
 def _later(moment: datetime | None, now: datetime) -> bool:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from scanguard.engine.documents import AssessmentState, OutboxState
-from scanguard.engine.plan import NoticeRule
+from scanguard.engine.plan import NoticeRule, PolicyRef
 from scanguard.errors import (
     NotifyError,
     PlatformError,
@@ -193,9 +193,16 @@ async def test_a_platform_that_stays_down_is_a_dead_letter_after_its_attempts() 
     assert rig.describe_faults == []
 
 
-async def test_gaps_in_coverage_are_unknown_with_no_policy_at_all() -> None:
+@pytest.mark.parametrize(
+    "policies",
+    [
+        pytest.param((), id="no policy at all"),
+        pytest.param((PolicyRef("always-pass", "always-pass"),), id="a policy that knows nothing of gaps"),
+    ],
+)
+async def test_gaps_in_coverage_are_unknown_unless_a_policy_judges_them(policies: tuple[PolicyRef, ...]) -> None:
     rig = Rig()
-    rig.plan = replace(rig.plan, policies=())
+    rig.plan = replace(rig.plan, policies=policies)
     rig.scanners["one"].coverage = CoverageStatus.PARTIAL
     assert rig.verdict(await judged(rig, "/a", "app:1")).outcome is Outcome.UNKNOWN
 

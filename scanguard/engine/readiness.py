@@ -1,0 +1,40 @@
+"""Whether an assessment can be judged, and what it still waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from scanguard.engine.documents import Assessment, ImageState, ScanTask
+from scanguard.engine.plan import Plan
+from scanguard.engine.tasks import Want
+
+
+def answered(assessment: Assessment, tasks: Mapping[str, ScanTask], want: Want) -> int:
+    """How many tasks have ended, as far as this assessment is concerned."""
+    uses = {use.task: use for image in assessment.images for use in image.tasks}.values()
+    return sum(use.task in tasks and want.is_met_by(tasks[use.task], use.run) for use in uses)
+
+
+def is_ready(image: ImageState, plan: Plan, tasks: Mapping[str, ScanTask], want: Want) -> bool:
+    """Whether nothing that could still change the verdict is under way."""
+    if image.image is None:
+        return True
+    met = {use.instance: want.is_met_by(tasks[use.task], use.run) for use in image.tasks if use.task in tasks}
+    stand_ins = [use for use in image.tasks if use.instance in plan.scanners and use.task in tasks]
+    has_any = any(want.has_result(tasks[use.task], use.run) for use in stand_ins)
+    main_ready = all(met.get(name, True) for name in plan.scanners) or (plan.require == "any" and has_any)
+    return main_ready and all(met.get(name, True) for name in (*plan.also, *plan.fallback))
+
+
+def next_fallback(image: ImageState, plan: Plan, tasks: Mapping[str, ScanTask], want: Want) -> tuple[str, ...]:
+    """The fallback scanner to start now: the one after the last, when that one failed."""
+    if image.image is None or not plan.fallback:
+        return ()
+    started = [use for use in image.tasks if use.instance in plan.fallback]
+    if not started or len(started) >= len(plan.fallback):
+        return ()
+    last = tasks.get(started[-1].task)
+    run = started[-1].run
+    if last is None or want.has_result(last, run) or not want.has_failure(last, run):
+        return ()
+    return (plan.fallback[len(started)],)
