@@ -15,7 +15,7 @@ from scanguard.model.deployment import Event
 
 MAX_PAYLOAD_BYTES: Final = 1024 * 1024
 """Event Grid sends batches of at most 1 MB
-(https://learn.microsoft.com/en-us/azure/event-grid/delivery-and-retry, read 2026-11)."""
+(https://learn.microsoft.com/en-us/azure/event-grid/delivery-and-retry)."""
 MAX_EVENTS: Final = 5_000
 """Most events in one batch, by the same source."""
 MAX_DEPTH: Final = 64

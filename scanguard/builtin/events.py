@@ -2,7 +2,7 @@
 
 Both schemas carry the same ``data``; only ids, operation and caller are in it, never an image. Facts:
 https://learn.microsoft.com/en-us/azure/event-grid/event-schema-subscriptions and
-https://learn.microsoft.com/en-us/azure/event-grid/cloud-event-schema (read 2026-11).
+https://learn.microsoft.com/en-us/azure/event-grid/cloud-event-schema.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ _CGNAT = IPv4Network("100.64.0.0/10")
 _AZURE_WIRE_SERVER = IPv4Address("168.63.129.16")
 """Azure's platform address: public by its number, yet it answers every virtual machine with its own settings.
 
-https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16 (read 2025).
+https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16.
 """
 
 

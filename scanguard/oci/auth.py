@@ -1,6 +1,6 @@
 """Answer a registry's challenge: basic credentials, or a bearer token from its token server.
 
-Facts: https://distribution.github.io/distribution/spec/auth/token/ and .../oauth/ (read 2025).
+Facts: https://distribution.github.io/distribution/spec/auth/token/ and .../oauth/.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Credentials that ``docker login`` and ``podman login`` left on this machine.
 
-Sources (read 2025): https://docs.docker.com/reference/cli/docker/ (configuration files),
+Sources: https://docs.docker.com/reference/cli/docker/ (configuration files),
 https://github.com/docker/docker-credential-helpers#development (protocol of helpers),
 https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md (podman).
 """

@@ -13,9 +13,9 @@ _HUB_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 _HUB_API: Final = "registry-1.docker.io"
 
 REALMS: Final = {
-    # https://docs.docker.com/reference/api/registry/auth/ (read 2025)
+    # https://docs.docker.com/reference/api/registry/auth/
     DOCKER_HUB: "auth.docker.io",
-    # https://docs.gitlab.com/administration/packages/container_registry/ (read 2025)
+    # https://docs.gitlab.com/administration/packages/container_registry/
     "registry.gitlab.com": "gitlab.com",
 }
 """Token servers of public registries that are another host than the registry."""

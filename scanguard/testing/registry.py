@@ -1,7 +1,7 @@
 """A registry on loopback that keeps the distribution API's rules, and breaks them on demand.
 
 Rules: https://github.com/opencontainers/distribution-spec/blob/main/spec.md (pull) and
-https://distribution.github.io/distribution/spec/auth/token/ (read 2025).
+https://distribution.github.io/distribution/spec/auth/token/.
 """
 
 from __future__ import annotations

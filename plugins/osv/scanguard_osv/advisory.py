@@ -1,6 +1,6 @@
 """An OSV record: only the fields used here, tolerant of everything else.
 
-Source: https://ossf.github.io/osv-schema/ (schema 1.7.5, read 2026).
+Source: https://ossf.github.io/osv-schema/ (schema 1.7.5).
 """
 
 from __future__ import annotations

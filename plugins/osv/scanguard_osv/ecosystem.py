@@ -1,6 +1,6 @@
 """From a distribution to the name OSV keeps its advisories under.
 
-Source: https://ossf.github.io/osv-schema/#defined-ecosystems (schema 1.7, read 2026).
+Source: https://ossf.github.io/osv-schema/#defined-ecosystems (schema 1.7).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Whether an advisory is about an installed package: OSV's own evaluation, and nothing else.
 
-Source: https://ossf.github.io/osv-schema/#evaluation (schema 1.7.5, read 2026).
+Source: https://ossf.github.io/osv-schema/#evaluation (schema 1.7.5).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Looks packages up at osv.dev, or a service that speaks its protocol.
 
-Documented at https://google.github.io/osv.dev/post-v1-querybatch/ and …/get-v1-vulns/ (read 2026): at most 1000
+Documented at https://google.github.io/osv.dev/post-v1-querybatch/ and …/get-v1-vulns/: at most 1000
 queries a batch, answers in the order of the queries, ids and modification dates only, one page token a query.
 """
 

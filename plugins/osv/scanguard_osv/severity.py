@@ -104,7 +104,7 @@ def _from_ratings(ratings: Sequence[Rating], distribution: str) -> Assessment:
 
 
 def _rate(cvss: Cvss) -> Severity:
-    """CVSS v2 has no CRITICAL and calls 0.0 to 3.9 low (https://nvd.nist.gov/vuln-metrics/cvss, read 2026)."""
+    """CVSS v2 has no CRITICAL and calls 0.0 to 3.9 low (https://nvd.nist.gov/vuln-metrics/cvss)."""
     severity = Severity.from_cvss(cvss.score)
     return Severity.HIGH if cvss.version == "2.0" and severity is Severity.CRITICAL else severity
 
