@@ -15,6 +15,9 @@ from scanguard.model.base import Instant
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 """Largest record read; the largest known (Linux kernel records of Ubuntu) are near 2 MB."""
 
+ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9:._-]{0,199}"
+"""What an advisory's id looks like; it becomes part of addresses and of what people are shown."""
+
 _USED_SPECIFIC = ("urgency", "severity", "ubuntu_priority", "priority", "cves_map")
 
 
@@ -93,7 +96,7 @@ class Reference(_Part):
 class Advisory(_Part):
     """An OSV record."""
 
-    id: str = Field(min_length=1, max_length=256)
+    id: str = Field(pattern=f"^{ID_PATTERN}$")
     modified: Instant
     published: Instant | None = None
     withdrawn: Instant | None = None

@@ -43,6 +43,7 @@ class AdvisoryCache:
         """Keep advisories, each with the modification date it was asked for; drops the oldest past the limit."""
         with contextlib.suppress(sqlite3.Error, OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._remove_if_broken()
             with contextlib.closing(self._connect()) as connection:
                 connection.executescript(f"PRAGMA journal_mode=WAL; {_SCHEMA} BEGIN;")
                 connection.executemany(
@@ -58,6 +59,15 @@ class AdvisoryCache:
                     (MAX_ADVISORIES,),
                 )
                 connection.execute("COMMIT")
+
+    def _remove_if_broken(self) -> None:
+        try:
+            with contextlib.closing(self._connect()) as connection:
+                connection.execute("PRAGMA schema_version").fetchall()
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:
+            self._path.unlink(missing_ok=True)
 
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self._path, timeout=5, isolation_level=None)

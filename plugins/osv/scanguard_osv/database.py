@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from scanguard.errors import ConfigError, ScannerOutputError, ScannerUnavailableError
 from scanguard_osv.advisory import MAX_RECORD_BYTES, Advisory, UnreadableAdvisoryError, parse_advisory
@@ -151,7 +150,7 @@ def open_database(path: Path) -> Iterator[AdvisoryDatabase]:
 
 def connect_read_only(path: Path) -> sqlite3.Connection:
     """Connect without locks or side files: a finished database is only ever replaced as a whole."""
-    uri = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
+    uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     return sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
 
 

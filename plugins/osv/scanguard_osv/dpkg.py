@@ -66,8 +66,8 @@ def _package(stanza: Mapping[str, str], path: str, layer: str | None) -> Install
     name, version = stanza.get("package", ""), stanza.get("version", "")
     if not is_plausible(name) or not is_plausible(version):
         return None
-    source = _SOURCE.fullmatch(stanza.get("source", ""))
-    source_name = source["name"] if source else name
+    source = _SOURCE.fullmatch(stanza.get("source") or name)
+    source_name = source["name"] if source else ""
     source_version = (source["version"] if source else None) or version
     if not is_plausible(source_name) or not is_plausible(source_version):
         return None

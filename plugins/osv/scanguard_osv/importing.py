@@ -200,7 +200,7 @@ def _write_totals(connection: sqlite3.Connection, base: str, total: _Ecosystem, 
             records,
             total.withdrawn,
             len(total.broken),
-            total.newest.isoformat(),
+            min(total.newest, now).isoformat(),  # a date in the future must not keep the data fresh for ever
             now.isoformat(),
         ),
     )

@@ -14,8 +14,7 @@ from packageurl import PackageURL
 from pydantic import JsonValue
 
 from scanguard.model.finding import Finding, Package
-from scanguard_osv.advisory import Advisory, Affected
-from scanguard_osv.ecosystem import base_of
+from scanguard_osv.advisory import ID_PATTERN, Advisory, Affected
 from scanguard_osv.matching import Match
 from scanguard_osv.os_release import OsRelease
 from scanguard_osv.packages import InstalledPackage, PackageKind
@@ -24,6 +23,7 @@ from scanguard_osv.versions import UnorderableVersionError, order_of
 
 _CVE = re.compile(r"CVE-\d{4}-\d{4,19}")
 _DISTRO_CVE = re.compile(rf"[A-Z]+-({_CVE.pattern})")
+_LINK = re.compile(r"https?://[!-~]{1,2000}")
 _MAX_REFERENCES = 20
 _MAX_TITLE_CHARS = 200
 
@@ -87,7 +87,8 @@ def _vulnerabilities(matches: Sequence[Match]) -> Iterable[_Vulnerability]:
         if cve is None and _upstream_cves(one.advisory) and not one.advisory.aliases:
             bundles.append(one)
             continue
-        aliases = dict.fromkeys((*((cve,) if cve else ()), *one.advisory.aliases))
+        own = [name for name in one.advisory.aliases if re.fullmatch(ID_PATTERN, name)]
+        aliases = dict.fromkeys((*((cve,) if cve else ()), *own))
         found[one.advisory.id] = _Vulnerability(one.advisory.id, tuple(aliases), cve, [one])
     by_cve = {name: known for known in found.values() for name in (known.id, *known.aliases) if _CVE.fullmatch(name)}
     for one in bundles:
@@ -154,15 +155,16 @@ def _is_newer(fixed: str, one: Match) -> bool:
 
 
 def _title(advisory: Advisory) -> str:
+    """One line, without the control characters that a terminal would obey."""
     text = advisory.summary.strip() or advisory.details.strip()
-    line = text.splitlines()[0].strip() if text else ""
+    line = "".join(c if c.isprintable() else " " for c in text.splitlines()[0]).strip() if text else ""
     return line if len(line) <= _MAX_TITLE_CHARS else line[: _MAX_TITLE_CHARS - 1] + "…"
 
 
 def _references(matches: Iterable[Match]) -> tuple[str, ...]:
     advisories = [one.advisory for one in matches]
     own = [f"https://osv.dev/vulnerability/{advisory.id}" for advisory in advisories]
-    linked = [reference.url for advisory in advisories for reference in advisory.references]
+    linked = [one.url for advisory in advisories for one in advisory.references if _LINK.fullmatch(one.url)]
     return tuple(dict.fromkeys((*own, *linked)))[:_MAX_REFERENCES]
 
 
@@ -189,7 +191,7 @@ def _distribution_words(entries: Iterable[Affected]) -> dict[str, JsonValue]:
 def _purl(package: InstalledPackage, system: OsRelease | None) -> str:
     if package.kind is PackageKind.PYPI:
         return PackageURL("pypi", None, package.name, package.version).to_string()
-    namespace = system.id if system and system.id else base_of(package.kind.value)
+    namespace = system.id if system and system.id else package.kind.value
     distro = f"{system.id}-{system.version_id}" if system and system.id and system.version_id else namespace
     qualifiers = {"arch": package.architecture, "distro": distro}
     return PackageURL(

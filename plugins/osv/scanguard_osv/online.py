@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from scanguard.errors import ScannerOutputError, ScanTimeoutError
 from scanguard.http import HttpFactory
-from scanguard_osv.advisory import Advisory, UnreadableAdvisoryError, parse_advisory
+from scanguard_osv.advisory import ID_PATTERN, Advisory, UnreadableAdvisoryError, parse_advisory
 from scanguard_osv.cache import AdvisoryCache
 from scanguard_osv.config import OsvConfig
 from scanguard_osv.ecosystem import PYPI, lookups_of
@@ -29,7 +29,6 @@ from scanguard_osv.transport import OsvTransport
 MAX_QUERIES_A_BATCH = 1000
 _MAX_PAGES = 200
 _FETCHES_AT_ONCE = 8
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,199}")
 _CANARIES = ("openssl", "curl", "busybox", "zlib")
 """Source packages that every distribution has had advisories for: when the service knows of none of them, it
 does not hold the release, and an empty answer about other packages says nothing."""
@@ -104,19 +103,18 @@ class OnlineSource:
             await transport.aclose()
 
     async def _look_up(self, transport: OsvTransport, groups: Groups) -> Answer:
-        canaries = {
-            e: [_Query(lookup, name) for lookup in lookups_of(e) for name in _CANARIES] for e in groups if e != PYPI
-        }
+        canaries = [_Query(one, name) for e in groups if e != PYPI for one in lookups_of(e) for name in _CANARIES]
         queries = {
             _Query(lookup, package.source_name, package.source_version)
             for ecosystem, packages in groups.items()
             for package in packages
             for lookup in lookups_of(ecosystem)
         }
-        sightings = await _ask(transport, [one for some in canaries.values() for one in some], follow_pages=False)
+        sightings = await _ask(transport, canaries, follow_pages=False)
         answers = await _ask(transport, sorted(queries, key=lambda one: (one.ecosystem, one.name, one.version)))
         advisories = await self._details(transport, {brief.id: brief for found in answers.values() for brief in found})
-        held = {e: Held(is_held=e == PYPI or any(sightings[one] for one in canaries[e])) for e in groups}
+        answered = {query.ecosystem for query, found in (*sightings.items(), *answers.items()) if found}
+        held = {e: Held(is_held=e == PYPI or any(lookup in answered for lookup in lookups_of(e))) for e in groups}
         matches = tuple(
             one
             for ecosystem, packages in groups.items()
@@ -177,7 +175,7 @@ async def _ask_batch(transport: OsvTransport, bodies: Sequence[dict[str, JsonVal
 
 async def _fetch(transport: OsvTransport, brief: _Brief) -> Advisory | None:
     """An advisory's details; None when the service names an id that it does not (or no longer) have."""
-    if not _ID.fullmatch(brief.id):
+    if not re.fullmatch(ID_PATTERN, brief.id):
         raise _garbled(f"{brief.id[:80]!r} as an advisory's id")
     data = await transport.call("GET", f"/v1/vulns/{quote(brief.id, safe='')}", missing_ok=True)
     if data is None:

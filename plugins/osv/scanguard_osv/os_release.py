@@ -10,6 +10,7 @@ PATHS = ("etc/os-release", "usr/lib/os-release")
 """Where it may be; the first found counts (os-release(5))."""
 
 _LINE = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)")
+_MAX_BYTES = 64 * 1024
 _MAX_VALUE_CHARS = 256
 
 
@@ -29,7 +30,7 @@ class OsRelease:
 def parse_os_release(data: bytes) -> OsRelease:
     """Read the file; lines that are no assignment are skipped, a value with broken quotes is taken as it stands."""
     values: dict[str, str] = {}
-    for line in data.decode("utf-8", "replace").splitlines():
+    for line in data[:_MAX_BYTES].decode("utf-8", "replace").splitlines():
         assignment = _LINE.fullmatch(line)
         if assignment:
             values[assignment[1]] = _unquote(assignment[2].strip())[:_MAX_VALUE_CHARS]

@@ -15,6 +15,7 @@ from scanguard_osv.stanzas import read_stanzas
 _METADATA = re.compile(r"(?:.*/)?[^/]+(?:\.dist-info/METADATA|\.egg-info/PKG-INFO|\.egg/EGG-INFO/PKG-INFO|\.egg-info)")
 _RECORD = re.compile(r"(?:.*/)?[^/]+\.dist-info/RECORD")
 _MAX_RECORD_ROWS = 200_000
+_MAX_HEADER_BYTES = 1024 * 1024
 
 
 def is_metadata(path: str) -> bool:
@@ -32,7 +33,7 @@ def parse_metadata(data: bytes, *, path: str, layer: str | None = None) -> Parse
 
     Metadata without one of them is a problem: something is installed that cannot be judged.
     """
-    headers = next(iter(read_stanzas(data.decode("utf-8", "replace").lstrip("\ufeff"))), {})
+    headers = next(iter(read_stanzas(data[:_MAX_HEADER_BYTES].decode("utf-8", "replace").lstrip("\ufeff"))), {})
     name, version = headers.get("name", ""), headers.get("version", "")
     if not is_plausible(name) or not is_plausible(version):
         return Parsed(problems=(f"{path}: no usable name and version",))

@@ -143,6 +143,15 @@ def test_an_export_of_one_ecosystem_never_stands_for_another_it_mentions(
         assert opened.ecosystem("npm") is None
 
 
+def test_a_record_dated_in_the_future_does_not_keep_the_data_fresh(tmp_path: Path, write_export: WriteExport) -> None:
+    database = tmp_path / "osv.db"
+    import_exports([write_export([record("A-1", ("PyPI", "one"), modified="2099-01-01T00:00:00Z")])], database, now=NOW)
+    with open_database(database) as opened:
+        info = opened.ecosystem("PyPI")
+        assert info is not None
+        assert info.newest_modified == NOW
+
+
 def test_a_bare_ecosystem_entry_is_found_for_every_release(tmp_path: Path, write_export: WriteExport) -> None:
     database = tmp_path / "osv.db"
     import_exports([write_export([record("D-1", ("Debian", "zlib"))])], database, now=NOW)

@@ -123,6 +123,12 @@ def test_an_installed_package_without_a_version_is_a_problem_and_not_silence() -
     assert parsed.problems == ("var/lib/dpkg/status: entry 1 (odd) has no usable version",)
 
 
+def test_a_source_that_cannot_be_read_is_a_problem_because_advisories_are_kept_by_source() -> None:
+    parsed = dpkg.parse_status(b"Package: a\nStatus: install ok installed\nSource: a b c\nVersion: 1\n")
+    assert parsed.packages == ()
+    assert len(parsed.problems) == 1
+
+
 @pytest.mark.parametrize("name", ["scalibr-installed", "trivy-installed"])
 def test_apk_databases_hold_the_expected_packages(name: str) -> None:
     parsed = apk.parse_installed((DATA / "apk" / name).read_bytes(), path="lib/apk/db/installed")

@@ -184,3 +184,12 @@ def test_severity_comes_from_the_best_source(fields: dict[str, JsonValue], sever
 def test_findings_come_in_one_order_whatever_order_matches_come_in() -> None:
     advisories = [made(id=f"DSA-{n}-1", upstream=[f"CVE-2020-{n}{n}{n}{n}"]) for n in range(1, 5)]
     assert openssl(*advisories) == openssl(*reversed(advisories))
+
+
+def test_what_people_are_shown_holds_no_control_characters_and_only_links() -> None:
+    bad = made(
+        summary="\x1b[31mred\x07 text", references=[{"url": "javascript:alert(1)"}, {"url": "https://ok.example/a"}]
+    )
+    [found] = openssl(bad)
+    assert found.title == "[31mred  text"
+    assert found.references == ("https://osv.dev/vulnerability/T-1", "https://ok.example/a")

@@ -188,6 +188,13 @@ async def test_a_release_the_service_knows_nothing_of_is_not_held(server: OsvSer
     assert not answer.held["Debian:99"].is_held
 
 
+async def test_a_release_with_an_advisory_for_any_package_is_held(server: OsvServer, ask: Ask) -> None:
+    server.add("WOLFI-1", "Wolfi", "demo")
+    answer = await ask({"Wolfi": [InstalledPackage(PackageKind.APK, "demo", "1.0-r0", "demo", "1.0-r0")]})
+    assert answer.held["Wolfi"].is_held
+    assert len(answer.matches) == 1
+
+
 async def test_the_services_answer_stands_where_our_own_evaluation_differs(server: OsvServer, ask: Ask) -> None:
     server.add("P-1", "PyPI", "bad")
     [found] = (await ask(python("bad", version="5.0"))).matches
@@ -224,6 +231,8 @@ async def test_a_broken_cache_costs_a_fetch_and_nothing_else(server: OsvServer, 
     server.add("P-1", "PyPI", "bad")
     (tmp_path / "cache.db").write_bytes(b"garbage" * 1000)
     assert len((await ask(python("bad"))).matches) == 1
+    assert len((await ask(python("bad"))).matches) == 1
+    assert server.fetched == ["P-1"]
 
 
 def _soon() -> str:
