@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import re
 import time
@@ -16,9 +15,9 @@ from urllib.parse import quote
 from scanguard import http
 from scanguard.errors import ImageCorruptError, ImageTooLargeError, RegistryUnavailableError
 from scanguard.oci.blobs import INDEX_MEDIA_TYPES, MANIFEST_MEDIA_TYPES, Descriptor, RawManifest
+from scanguard.oci.content import MAX_MANIFEST_BYTES, digest_of
 from scanguard.oci.session import RegistrySession
 
-MAX_MANIFEST_BYTES: Final = 4 << 20
 ACCEPT: Final = ", ".join(INDEX_MEDIA_TYPES + MANIFEST_MEDIA_TYPES)
 MIN_BYTES_PER_S: Final = 50_000
 """A blob slower than this over its whole length is given up: a trickle must not hold a worker."""
@@ -194,12 +193,6 @@ class _Patience:
                 return await anext(chunks, None)
         finally:
             self._left_s -= time.monotonic() - started
-
-
-def digest_of(data: bytes, like: str = "sha256:") -> str:
-    """The digest of bytes, with the algorithm of another digest."""
-    algorithm = like.partition(":")[0]
-    return f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
 
 
 def media_type_of(content_type: str, data: bytes) -> str:
