@@ -73,7 +73,7 @@ class AssessHandler:
         raise BackendError(f"assessment {message.id} is changed by others all the time; trying again later")
 
     async def _begin(self, message: Message) -> Stored[Assessment]:
-        """The event becomes an assessment; the same event again finds it."""
+        """The event becomes an assessment; the same event again finds it, and replays one that was given up."""
         event = Event.model_validate(message.body.get("event"))
         if assessment_id(event) != message.id:
             raise EventError(f"the intake message {message.id} does not carry its event", target=message.id)
@@ -85,7 +85,10 @@ class AssessHandler:
             force=message.body.get("force") is True,
             created_at=now,
         )
-        return await self._store.ensure(assessment, self._limits.rearm_at(now))
+        stored = await self._store.ensure(assessment, self._limits.rearm_at(now))
+        if stored.document.state is not AssessmentState.DEAD:
+            return stored
+        return await self._store.replace(stored, assessment, self._limits.rearm_at(now))
 
     async def _step(self, stored: Stored[Assessment]) -> _Step:
         match stored.document.state:
@@ -115,7 +118,7 @@ class AssessHandler:
         if deployment is None:
             error = PlatformError(
                 f"no configured platform knows {assessment.event.resource_id}: it is gone, or describe it to one "
-                "(for the static platform, in its file) and replay"
+                "(for the static platform, in its file) and feed the event again"
             )
             return await self._give_up(stored, error)
         await self._become_head(assessment, deployment)

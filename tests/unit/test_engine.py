@@ -183,6 +183,19 @@ async def test_a_resource_no_platform_knows_is_a_visible_dead_letter() -> None:
     assert "no configured platform knows /nowhere" in dead.error
 
 
+async def test_the_same_event_again_replays_what_was_given_up() -> None:
+    rig = Rig()
+    name = await rig.announce("/late", event_id="e1")
+    await rig.run()
+    assert rig.assessments()[name].state is AssessmentState.DEAD
+
+    rig.deploy("/late", "app:1")
+    assert await rig.announce("/late", event_id="e1") == name
+    await rig.run()
+    assert rig.verdict(name).outcome is Outcome.PASS
+    assert rig.assessments()[name].error == ""
+
+
 async def test_a_platform_that_stays_down_is_a_dead_letter_after_its_attempts() -> None:
     rig = Rig()
     rig.deploy("/a", "app:1")
