@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from scanguard.cli.judging import Judged
     from scanguard.model.image import Platform
 
-MAX_PAYLOAD_BYTES: Final = 8 * 1024 * 1024
 """Event Grid sends at most 1 MB at a time; a file may hold a few such batches."""
 
 
@@ -61,6 +60,8 @@ def event(
 
 def read_payload(file: BinaryIO) -> bytes:
     """The bytes of a file, or EventError when there are too many."""
+    from scanguard.intake import MAX_PAYLOAD_BYTES
+
     payload = file.read(MAX_PAYLOAD_BYTES + 1)
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise EventError(f"the events are larger than {MAX_PAYLOAD_BYTES:,} bytes: send them in several files")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scanguard.app import Accepted
-from scanguard.cli.event import MAX_PAYLOAD_BYTES
+from scanguard.intake import MAX_PAYLOAD_BYTES
 from scanguard.model.verdict import Outcome
 from scanguard.testing.commands import FakeApplication, invoke
 from scanguard.testing.samples import sample_image_verdict, sample_report, sample_verdict
