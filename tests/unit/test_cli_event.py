@@ -67,7 +67,7 @@ def test_an_oversized_file_is_refused_before_anything_is_accepted() -> None:
     app = FakeApplication()
     result = invoke(["event", "-"], app, stdin=b" " * (MAX_PAYLOAD_BYTES + 1))
     assert result.exit_code == 2
-    assert "8,388,608 bytes" in result.stderr
+    assert "1,048,576 bytes" in result.stderr
     assert app.payloads == []
 
 
