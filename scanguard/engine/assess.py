@@ -62,7 +62,7 @@ class AssessHandler:
         messages: list[Outgoing] = []
         for _ in range(_MAX_STEPS):
             if stored is None:
-                return messages
+                return _once(messages)
             try:
                 following, sent = await self._step(stored)
             except ConflictError:
@@ -332,6 +332,11 @@ class AssessHandler:
 
 
 _NO_ERROR: dict[str, object] = {"attempts": 0, "error": "", "error_kind": ""}
+
+
+def _once(messages: list[Outgoing]) -> list[Outgoing]:
+    """Each message once, though two steps asked for it."""
+    return list({(out.message.kind, out.message.id, out.not_before): out for out in messages}.values())
 
 
 def deliver_message(item: OutboxItem) -> Message:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -20,7 +21,7 @@ from scanguard.errors import (
 )
 from scanguard.model.report import CoverageStatus
 from scanguard.model.verdict import Outcome, ScannerStatus
-from scanguard.ports import RecordQuery
+from scanguard.ports import MessageKind, RecordQuery
 from scanguard.testing.rig import Rig, digest_of
 
 
@@ -314,3 +315,28 @@ async def test_a_rescan_in_progress_never_hides_the_last_result() -> None:
     name = await rig.announce("/b")
     await rig.run(minutes=2)
     assert rig.verdict(name).outcome is Outcome.PASS
+
+
+async def test_a_worker_that_lost_its_lease_changes_nothing_when_it_comes_back() -> None:
+    rig = Rig()
+    scanner = rig.scanners["one"]
+    first_may_end = asyncio.Event()
+    scanner.hang = first_may_end
+    rig.deploy("/a", "app:1")
+    name = await rig.announce("/a")
+    await rig.work_once()
+    (item,) = [item for item in rig.memory.queue.items if item.message.kind is MessageKind.SCAN]
+
+    first = asyncio.create_task(rig.engine.handle(item.message))
+    await scanner.started.wait()
+    rig.memory.clock.advance(rig.limits.lease_s + 1)
+    scanner.hang, scanner.findings = None, ("CVE-1",)
+    await rig.engine.handle(item.message)
+    taken_over = await rig.memory.state.get("task", item.message.id)
+
+    scanner.findings = ()
+    first_may_end.set()
+    await first
+    assert await rig.memory.state.get("task", item.message.id) == taken_over
+    await rig.run()
+    assert rig.verdict(name).outcome is Outcome.FAIL
