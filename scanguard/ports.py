@@ -70,7 +70,10 @@ class StateStore(Protocol):
         """Write over the version named by ``row.etag``; ConflictError when it changed or is gone."""
 
     async def delete(self, row: Row) -> None:
-        """Remove; a row that is gone, or changed since, is left alone without an error."""
+        """Remove; a row that is gone, or changed since, is left alone without an error.
+
+        A row given without an etag is removed whatever its version.
+        """
 
     async def page(self, table: str, partition: str, *, after: str = "", limit: int = 100) -> Sequence[Row]:
         """Rows of a partition in key order, those with a key greater than ``after``."""

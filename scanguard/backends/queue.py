@@ -21,6 +21,7 @@ class SqliteQueue:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._was_empty = True
 
     async def send(self, messages: Sequence[Outgoing]) -> None:
         """Make messages durable, all in one transaction."""
@@ -60,9 +61,11 @@ class SqliteQueue:
                     taken.append(_delivery(body, f"{number}:{token}", delivered + 1))
             return taken
 
-        if await self._database.read(lambda db: _has_visible(db, lanes, to_micros(now))):
-            return await self._database.write(work)
-        return []
+        if self._was_empty and not await self._database.read(lambda db: _has_visible(db, lanes, to_micros(now))):
+            return []  # an idle worker takes no lock that others need
+        taken = await self._database.write(work)
+        self._was_empty = not taken
+        return taken
 
     async def extend(self, delivery: Delivery, visibility_s: float) -> Delivery:
         """Hold for longer, or ConflictError when the message was lost to somebody else."""

@@ -6,17 +6,22 @@ WAL with ``synchronous=FULL``: what a method returned from survives a crash of t
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import queue
 import sqlite3
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
-from scanguard.errors import BackendError, ScanguardError
+from scanguard.errors import BackendError
 
 SCHEMA_VERSION: Final = 1
 BUSY_TIMEOUT_S: Final = 30.0
+MAX_BATCH: Final = 64
+"""Most calls that share a commit."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _SCHEMA = """
@@ -65,58 +70,153 @@ def from_micros(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
+@dataclass(slots=True)
+class _Call:
+    """A piece of work, who waits for it, and what came of it."""
+
+    work: Callable[[sqlite3.Connection], Any]
+    writes: bool
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+
+    def run(self, connection: sqlite3.Connection) -> None:
+        """Do the work; what a failed one wrote is undone, and only that."""
+        if self.writes:
+            connection.execute("SAVEPOINT one")
+        try:
+            result = self.work(connection)
+            if isinstance(result, sqlite3.Cursor):
+                # Closed here: collected later, in another thread, it would reset a statement that is in use.
+                result.close()
+            self.result = result
+        except Exception as exc:
+            if isinstance(exc, sqlite3.Error) and not connection.in_transaction and self.writes:
+                raise  # SQLite gave up the whole transaction (disk full, I/O error)
+            self.error = exc
+            if self.writes:
+                connection.execute("ROLLBACK TO one")
+        if self.writes:
+            connection.execute("RELEASE one")
+
+    def fail(self, error: Exception) -> None:
+        """The batch as a whole failed: nothing of it is there."""
+        self.result = None
+        self.error = error
+
+    def settle(self) -> None:
+        """Tell whoever waits, in their loop."""
+        if self.future.done():
+            return  # they were cancelled; the work is done all the same
+        if self.error is None:
+            self.future.set_result(self.result)
+        else:
+            self.future.set_exception(self.error)
+
+
+def _answer(batch: list[_Call]) -> None:
+    """Settle every call of a batch, with one wake-up a loop."""
+    for loop in {call.loop for call in batch}:
+        calls = [call for call in batch if call.loop is loop]
+        with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            loop.call_soon_threadsafe(_settle, calls)
+
+
+def _settle(calls: list[_Call]) -> None:
+    for call in calls:
+        call.settle()
+
+
 class Database:
-    """The file, opened on first use; every call runs in its one thread and its own transaction."""
+    """The file, opened on first use; calls run in order in its one thread.
+
+    Writes that wait at the same moment share one durable commit (each in a savepoint of its own, so that one that
+    fails takes nothing else with it); none of them returns before that commit.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scanguard-sqlite")
+        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
         self._connection: sqlite3.Connection | None = None
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run queries."""
-        return await self._run(work)
+        return await self._run(work, writes=False)
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run statements in one durable transaction; all or nothing."""
-
-        def transaction(connection: sqlite3.Connection) -> T:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                result = work(connection)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-            return result
-
-        return await self._run(transaction)
+        """Run statements durably; all or nothing."""
+        return await self._run(work, writes=True)
 
     async def aclose(self) -> None:
-        """Close the file."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
-        self._thread.shutdown(wait=False)
+        """Finish what was asked for and close the file."""
+        if self._thread is not None:
+            self._calls.put(None)
+            await asyncio.to_thread(self._thread.join)
+            self._thread = None
 
-    def _close(self) -> None:
+    async def _run(self, work: Callable[[sqlite3.Connection], T], *, writes: bool) -> T:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._calls.put(_Call(work, writes, loop, future))
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._serve, name="scanguard-sqlite", daemon=True)
+            self._thread.start()
+        return await future
+
+    # --- in the thread ------------------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        while batch := self._next_batch():
+            self._carry_out(batch)
+            _answer(batch)
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
-    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        def call() -> T:
+    def _next_batch(self) -> list[_Call]:
+        """Whatever waits now, at least one call; empty at the end."""
+        call = self._calls.get()
+        batch: list[_Call] = []
+        while call is not None:
+            batch.append(call)
+            if len(batch) == MAX_BATCH:
+                return batch
             try:
-                result = work(self._open())
-                if isinstance(result, sqlite3.Cursor):
-                    # Closed here: collected later, in another thread, it would reset a statement that is in use.
-                    result.close()
-                return result
-            except ScanguardError:
-                raise
-            except (sqlite3.Error, OSError) as exc:
-                raise BackendError(f"the store {self.path} failed: {exc}{_remedy(exc)}", target=str(self.path)) from exc
+                call = self._calls.get_nowait()
+            except queue.Empty:
+                return batch
+        if batch:
+            self._calls.put(None)  # seen again, and acted on, by the next turn
+        return batch
 
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+    def _carry_out(self, batch: list[_Call]) -> None:
+        try:
+            connection = self._open()
+            if any(call.writes for call in batch):
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    for call in batch:
+                        call.run(connection)
+                    connection.execute("COMMIT")
+                finally:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+            else:
+                for call in batch:
+                    call.run(connection)
+        except Exception as exc:  # whatever it is, everybody who waits must hear of it
+            for call in batch:
+                call.fail(exc)
+        for call in batch:
+            if isinstance(call.error, sqlite3.Error | OSError):
+                call.error = self._as_ours(call.error)
+
+    def _as_ours(self, exc: Exception) -> BackendError:
+        error = BackendError(f"the store {self.path} failed: {exc}{_remedy(exc)}", target=str(self.path))
+        error.__cause__ = exc
+        return error
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:

@@ -62,11 +62,11 @@ class SqliteState:
         return fresh
 
     async def delete(self, row: Row) -> None:
-        """Remove the version read."""
+        """Remove the version read, or any when no etag is given."""
         await self._database.write(
             lambda db: db.execute(
-                "DELETE FROM state WHERE tbl = ? AND part = ? AND key = ? AND etag = ?",
-                (row.table, row.partition, row.key, row.etag),
+                "DELETE FROM state WHERE tbl = ? AND part = ? AND key = ? AND (etag = ? OR ? = '')",
+                (row.table, row.partition, row.key, row.etag, row.etag),
             )
         )
 

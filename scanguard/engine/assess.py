@@ -122,7 +122,6 @@ class AssessHandler:
             )
             return await self._give_up(stored, error)
         await self._become_head(assessment, deployment)
-        now = self._context.now()
         plan = self._host.plan(deployment)
         described = assessment.model_copy(
             update={
@@ -133,7 +132,7 @@ class AssessHandler:
                 **_NO_ERROR,
             }
         )
-        return await self._store.replace(stored, described, self._limits.rearm_at(now)), []
+        return Stored(described, stored.row), []  # written down with the step that follows
 
     async def _become_head(self, assessment: Assessment, deployment: Deployment) -> None:
         """The newest observation of a deployment is the one that is told and acted on."""
@@ -222,7 +221,7 @@ class AssessHandler:
         is_overdue = self._context.now() >= _deadline(assessment)
         if is_overdue or all(is_ready(image, plan, tasks, want) for image in assessment.images):
             return await self._decide(stored, plan, tasks, want)
-        return None, [out for task in tasks.values() for out in self._tasks.nudge(task)]
+        return None, [out for task in tasks.values() for out in self._tasks.nudge(task, assessment)]
 
     async def _next_fallbacks(
         self, assessment: Assessment, plan: Plan, tasks: Mapping[str, ScanTask], want: Want

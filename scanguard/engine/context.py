@@ -7,16 +7,18 @@ from datetime import datetime
 
 from scanguard.engine.limits import EngineLimits
 from scanguard.engine.plan import Host, Observer
+from scanguard.engine.reports import MergedReports
 from scanguard.engine.store import Store
 from scanguard.ports import Backend
 
 
 @dataclass(frozen=True, slots=True)
 class EngineContext:
-    """The ports, the documents over them, the plugins, the numbers, and who watches."""
+    """The ports, the documents and merged reports over them, the plugins, the numbers, and who watches."""
 
     backend: Backend
     store: Store
+    merged: MergedReports
     host: Host
     limits: EngineLimits
     observe: Observer

@@ -9,7 +9,6 @@ from scanguard.engine.assess import deliver_message
 from scanguard.engine.context import EngineContext
 from scanguard.engine.documents import OutboxItem, OutboxState
 from scanguard.engine.guard import call_plugin
-from scanguard.engine.judge import Judge
 from scanguard.engine.plan import Progress
 from scanguard.errors import ActionError, BackendError, NotifyError, ScanguardError, SinkError
 from scanguard.hooks import Notice
@@ -27,7 +26,6 @@ class DeliverHandler:
         self._backend = context.backend
         self._store = context.store
         self._limits = context.limits
-        self._judge = Judge(context)
 
     async def handle(self, message: Message) -> list[Outgoing]:
         """Deliver the item the message names, unless that is done, not due, or in other hands."""
@@ -90,7 +88,7 @@ class DeliverHandler:
 
     async def _reports(self, verdict: Verdict) -> dict[str, MergedReport]:
         names = sorted({image.merged for image in verdict.images if image.merged})
-        found = {name: await self._judge.merged(name) for name in names}
+        found = {name: await self._context.merged.get(name) for name in names}
         return {name: merged for name, merged in found.items() if merged is not None}
 
     async def _failed(self, item: OutboxItem, owner: str, error: ScanguardError) -> list[Outgoing]:

@@ -192,6 +192,8 @@ class ScanTask(Document):
     sources: tuple[SourceState, ...]
     state: TaskState = TaskState.PENDING
     run: int = 1
+    opened_by: str = ""
+    """The assessment that asked for this run, and that sees to it that its first message is sent."""
     created_at: Instant
     deadline: Instant
     not_before: Instant | None = None

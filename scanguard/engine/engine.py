@@ -17,6 +17,7 @@ from scanguard.engine.deliver import DeliverHandler
 from scanguard.engine.documents import Assessment, AssessmentState, OutboxItem, OutboxState, ScanTask, TaskState
 from scanguard.engine.limits import EngineLimits
 from scanguard.engine.plan import Host, Observer, Progress
+from scanguard.engine.reports import MergedReports
 from scanguard.engine.scan import ScanHandler
 from scanguard.engine.store import Store, Stored
 from scanguard.engine.sweep import SweepHandler
@@ -42,7 +43,9 @@ class Engine:
         limits: EngineLimits | None = None,
         observe: Observer = _ignore,
     ) -> None:
-        self.context = EngineContext(backend, Store(backend.state), host, limits or EngineLimits(), observe)
+        self.context = EngineContext(
+            backend, Store(backend.state), MergedReports(backend.reports), host, limits or EngineLimits(), observe
+        )
         self._assess = AssessHandler(self.context)
         self._scan = ScanHandler(self.context)
         self._deliver = DeliverHandler(self.context)

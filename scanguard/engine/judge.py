@@ -46,6 +46,7 @@ class Judge:
     def __init__(self, context: EngineContext) -> None:
         self._backend = context.backend
         self._host = context.host
+        self._merged = context.merged
 
     async def verdict(
         self, assessment: Assessment, revision: int, plan: Plan, tasks: Mapping[str, ScanTask]
@@ -80,11 +81,6 @@ class Judge:
             own = await self._backend.records.query(RecordQuery(id=assessment.id, limit=1))
             return own[0] if own else None
         return await self._backend.records.previous(deployment.resource_id, assessment.id)
-
-    async def merged(self, name: str) -> MergedReport | None:
-        """A stored merged report."""
-        data = await self._backend.reports.get(name)
-        return None if data is None else MergedReport.model_validate_json(data)
 
     async def _image(
         self, deployment: Deployment, state: ImageState, plan: Plan, tasks: Mapping[str, ScanTask], want: Want
@@ -131,13 +127,13 @@ class Judge:
         digest = state.image.digest
         key = stable_id("merged", *(part for name in sorted(results) for part in (name, results[name].report)))
         name = f"merged/{digest.replace(':', '-')}/{key}.json"
-        stored = await self.merged(name)
+        stored = await self._merged.get(name)
         if stored is not None:
             return name, stored
         reports = {instance: await self._report(result) for instance, result in results.items()}
         merged = merge(digest, reports)
         await self._backend.records.index(digest, sorted({one for item in merged.findings for one in item.finding.ids}))
-        await self._backend.reports.put(name, merged.model_dump_json().encode())
+        await self._merged.put(name, merged)
         return name, merged
 
     async def _report(self, result: TaskResult) -> ScanReport:
@@ -166,7 +162,7 @@ class Judge:
     async def _known(self, previous: Verdict | None) -> frozenset[str]:
         """The findings of the deployment's previous verdict."""
         names = {image.merged for image in previous.images if image.merged} if previous else set()
-        merged = [await self.merged(name) for name in sorted(names)]
+        merged = [await self._merged.get(name) for name in sorted(names)]
         return frozenset(item.finding.id for one in merged if one for item in one.findings)
 
 

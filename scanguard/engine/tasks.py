@@ -18,7 +18,7 @@ from scanguard.engine.documents import (
 from scanguard.engine.plan import HostedScanner, Plan
 from scanguard.engine.scan import scan_message
 from scanguard.model.image import ResolvedImage
-from scanguard.ports import Lane, Outgoing
+from scanguard.ports import Lane, Outgoing, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +74,20 @@ class Tasks:
         waiter = Waiter(task=name, assessment=assessment.id, lane=assessment.lane)
         await self._store.ensure(waiter, None)
         now = self._clock.now()
-        fresh = self._new(name, image, hosted, assessment.lane, now)
+        fresh = self._new(name, image, hosted, assessment, now)
         task = (await self._store.ensure(fresh, self._limits.rearm_at(now))).document
         if task is not fresh and not want.is_fresh(task):
             found = await self._store.update(ScanTask, name, "", lambda task: self._reopened(task, fresh, want, now))
             task = found.document if found else fresh
-        return task, self.nudge(task)
+        return task, self.nudge(task, assessment)
 
-    def nudge(self, task: ScanTask) -> list[Outgoing]:
-        """The message of a task that could go on now and that nobody holds."""
-        now = self._clock.now()
-        scheduled = task.not_before is not None and task.not_before > now
-        held = task.lease_until is not None and task.lease_until > now
-        if task.state in TERMINAL_TASK or scheduled or held:
-            return []
-        return [Outgoing(scan_message(task))]
+    def nudge(self, task: ScanTask, assessment: Assessment) -> list[Outgoing]:
+        """The first message of a run, from the assessment that opened it.
+
+        Nobody else sends one, however many wait: each message of an ended task would wake all of them again.
+        """
+        is_unheard = task.state is TaskState.PENDING and task.not_before is None and not task.lease
+        return [Outgoing(scan_message(task))] if is_unheard and task.opened_by == assessment.id else []
 
     async def get(self, name: str) -> ScanTask | None:
         """A task, or None."""
@@ -97,18 +96,19 @@ class Tasks:
 
     async def forget(self, name: str, assessment: str) -> None:
         """Stop waiting."""
-        stored = await self._store.get(Waiter, name, assessment)
-        if stored is not None:
-            await self._store.state.delete(stored.row)
+        await self._store.state.delete(Row(Waiter.TABLE, name, assessment, {}))
 
-    def _new(self, name: str, image: ResolvedImage, hosted: HostedScanner, lane: Lane, now: datetime) -> ScanTask:
+    def _new(
+        self, name: str, image: ResolvedImage, hosted: HostedScanner, assessment: Assessment, now: datetime
+    ) -> ScanTask:
         return ScanTask(
             id=name,
             digest=image.digest,
             platform=image.platform,
             instance=hosted.instance,
             plugin=hosted.spec.name,
-            lane=Lane.HEAVY if hosted.spec.heavy else lane,
+            lane=Lane.HEAVY if hosted.spec.heavy else assessment.lane,
+            opened_by=assessment.id,
             sources=(SourceState(image=image),),
             created_at=now,
             deadline=now + timedelta(seconds=hosted.spec.scan_timeout_s),

@@ -98,11 +98,11 @@ class MemoryState:
         return await self._faults.around(work)
 
     async def delete(self, row: Row) -> None:
-        """Remove the version read."""
+        """Remove the version read, or any when no etag is given."""
 
         def work() -> None:
             current = self.rows.get((row.table, row.partition, row.key))
-            if current is not None and current.etag == row.etag:
+            if current is not None and row.etag in ("", current.etag):
                 del self.rows[(row.table, row.partition, row.key)]
 
         await self._faults.around(work)

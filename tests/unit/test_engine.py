@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -21,7 +22,7 @@ from scanguard.errors import (
 )
 from scanguard.model.report import CoverageStatus
 from scanguard.model.verdict import Outcome, ScannerStatus
-from scanguard.ports import MessageKind, RecordQuery
+from scanguard.ports import MessageKind, Outgoing, RecordQuery
 from scanguard.testing.rig import Rig, digest_of
 
 
@@ -74,6 +75,26 @@ async def test_a_hundred_deployments_of_one_image_at_once_make_one_scan() -> Non
     taken = max(v.decided_at for v in rig.memory.records.verdicts.values()) - rig.deployments["/d0"].seen_at
     assert taken < timedelta(minutes=4), "the end of a scan wakes everybody; nobody waits for a deadline"
     assert all(v.outcome is Outcome.PASS for v in rig.memory.records.verdicts.values())
+
+
+async def test_messages_grow_with_the_deployments_and_not_with_how_many_share_an_image() -> None:
+    rig = Rig()
+    kinds: list[MessageKind] = []
+    send = rig.memory.queue.send
+
+    async def counted(messages: Sequence[Outgoing]) -> None:
+        kinds.extend(out.message.kind for out in messages)
+        await send(messages)
+
+    rig.memory.queue.send = counted  # type: ignore[method-assign]  # counts what goes through
+    for number in range(150):
+        rig.deploy(f"/d/{number}", "app:1")
+        await rig.announce(f"/d/{number}")
+    await rig.run()
+
+    assert kinds.count(MessageKind.SCAN) <= 3
+    assert kinds.count(MessageKind.ASSESS) <= 150
+    assert len(rig.sink.got) == 150
 
 
 async def test_a_stale_result_is_scanned_again_and_force_scans_again_at_once() -> None:
