@@ -1,0 +1,74 @@
+"""Scanners: what they are asked, what they answer, what they offer."""
+# mypy: disable-error-code="empty-body"
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from pydantic import JsonValue
+
+from scanguard.hooks.context import PluginConfig, PluginContext
+from scanguard.model.image import ResolvedImage
+from scanguard.model.report import ScannerInfo, ScanReport
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRequest:
+    """One image to scan.
+
+    ``key`` is the same for every attempt at the same task: give it to a service that can refuse doubles, and
+    look for it in :meth:`Scanner.find`. ``deadline`` is when the engine stops waiting.
+    """
+
+    key: str
+    image: ResolvedImage
+    deadline: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A scan that goes on elsewhere: ``value`` finds it again (JSON, no secret), ``not_before`` says when to ask."""
+
+    value: Mapping[str, JsonValue]
+    not_before: datetime
+
+
+class Scanner(Protocol):
+    """Looks at images. A scanner that answers at once returns its report from ``submit``."""
+
+    async def submit(self, request: ScanRequest) -> ScanReport | Ticket:
+        """Start a scan; return the report, or a ticket to ask with later."""
+
+    async def poll(self, ticket: Ticket) -> ScanReport | Ticket:
+        """Ask after a scan; return the report, or a ticket with a later ``not_before``."""
+
+    async def find(self, request: ScanRequest) -> Ticket | None:
+        """Look for a scan that a crashed process may have submitted; None when there is none, or no way to ask."""
+
+    async def info(self) -> ScannerInfo:
+        """Which tool, version and database this scanner uses now."""
+
+    async def aclose(self) -> None:
+        """Close clients and children."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScannerSpec:
+    """A scanner on offer.
+
+    ``fingerprint`` gives the options that change a result (all of them, by default): scans with different
+    fingerprints are different tasks. ``heavy`` says that it needs disk, CPU or many minutes of a worker.
+    ``step_timeout_s`` bounds one call of ``submit`` or ``poll``; ``scan_timeout_s`` a scan from submit to report.
+    """
+
+    name: str
+    config: type[PluginConfig]
+    build: Callable[[Any, PluginContext], Scanner]
+    description: str = ""
+    fingerprint: Callable[[Any], Mapping[str, JsonValue]] | None = None
+    heavy: bool = False
+    step_timeout_s: float = 600.0
+    scan_timeout_s: float = 1800.0
