@@ -150,7 +150,7 @@ class PluginHost:
             return self._object("scanner", instance, build)  # type: ignore[no-any-return]  # plugins are not typed here
 
         mode = "-offline" if self._given.offline else ""
-        return HostedScanner(instance, spec, bound.fingerprint + mode, open_)
+        return HostedScanner(instance, spec, bound.fingerprint + mode, open_, bound.rates or spec.quota)
 
     def sink(self, instance: str) -> Hosted:
         """A sink instance."""

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from scanguard.engine.limits import EngineLimits
 from scanguard.engine.plan import Host, Observer
+from scanguard.engine.quota import Quotas
 from scanguard.engine.reports import MergedReports
 from scanguard.engine.store import Store
 from scanguard.ports import Backend
@@ -14,11 +15,12 @@ from scanguard.ports import Backend
 
 @dataclass(frozen=True, slots=True)
 class EngineContext:
-    """The ports, the documents and merged reports over them, the plugins, the numbers, and who watches."""
+    """The ports, what is kept over them, the plugins, the numbers, and who watches."""
 
     backend: Backend
     store: Store
     merged: MergedReports
+    quotas: Quotas
     host: Host
     limits: EngineLimits
     observe: Observer

@@ -189,6 +189,8 @@ class ScanTask(Document):
     instance: str
     plugin: str
     lane: Lane
+    priority: Lane = Lane.FRESH
+    """Whose share of the scanner's quota it uses: fresh or bulk."""
     sources: tuple[SourceState, ...]
     state: TaskState = TaskState.PENDING
     run: int = 1
@@ -197,6 +199,8 @@ class ScanTask(Document):
     created_at: Instant
     deadline: Instant
     not_before: Instant | None = None
+    slot: Instant | None = None
+    """The slot of the scanner's quota that is booked for the next step."""
     lease: str = ""
     lease_until: Instant | None = None
     attempts: int = 0

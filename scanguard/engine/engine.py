@@ -17,6 +17,7 @@ from scanguard.engine.deliver import DeliverHandler
 from scanguard.engine.documents import Assessment, AssessmentState, OutboxItem, OutboxState, ScanTask, TaskState
 from scanguard.engine.limits import EngineLimits
 from scanguard.engine.plan import Host, Observer, Progress
+from scanguard.engine.quota import Quotas
 from scanguard.engine.reports import MergedReports
 from scanguard.engine.scan import ScanHandler
 from scanguard.engine.store import Store, Stored
@@ -43,8 +44,15 @@ class Engine:
         limits: EngineLimits | None = None,
         observe: Observer = _ignore,
     ) -> None:
+        store = Store(backend.state)
         self.context = EngineContext(
-            backend, Store(backend.state), MergedReports(backend.reports), host, limits or EngineLimits(), observe
+            backend=backend,
+            store=store,
+            merged=MergedReports(backend.reports),
+            quotas=Quotas(store, backend.clock),
+            host=host,
+            limits=limits or EngineLimits(),
+            observe=observe,
         )
         self._assess = AssessHandler(self.context)
         self._scan = ScanHandler(self.context)

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 from scanguard.hooks import Notice, Policy, Scanner, ScannerSpec
 from scanguard.model.deployment import Deployment
 from scanguard.model.image import Platform, ResolvedImage
+from scanguard.model.rate import Rate
 from scanguard.model.verdict import Outcome, Verdict
 from scanguard.ports import Receipt
 
@@ -62,12 +63,16 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class HostedScanner:
-    """A scanner instance; ``open`` builds the object when it is first asked, and may raise ScanguardError."""
+    """A scanner instance; ``open`` builds the object when it is first asked, and may raise ScanguardError.
+
+    ``rates`` limit its requests, all workers together.
+    """
 
     instance: str
     spec: ScannerSpec
     fingerprint: str
     open: Callable[[], Scanner]
+    rates: tuple[Rate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

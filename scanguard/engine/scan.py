@@ -13,7 +13,8 @@ from scanguard.engine.context import EngineContext
 from scanguard.engine.documents import TERMINAL_TASK, ScanTask, SourceState, TaskResult, TaskState, Waiter
 from scanguard.engine.guard import call_plugin
 from scanguard.engine.plan import HostedScanner, Progress
-from scanguard.engine.store import read_document
+from scanguard.engine.store import Stored, read_document
+from scanguard.engine.turns import LONGEST, Turns, scan_message
 from scanguard.errors import (
     BackendError,
     RegistryError,
@@ -44,26 +45,38 @@ class ScanHandler:
         self._backend = context.backend
         self._store = context.store
         self._limits = context.limits
+        self._turns = Turns(context)
 
     async def handle(self, message: Message) -> list[Outgoing]:
         """Advance the task the message names."""
         if _WAKE_AFTER in message.body:
             return await self._wake(message.id, str(message.body[_WAKE_AFTER]))
-        owner = secrets.token_hex(8)
-        task, was = await self._acquire(message.id, owner)
-        if task is None:
+        stored = await self._store.get(ScanTask, message.id)
+        if stored is None:
             return []
-        if task.state in TERMINAL_TASK:
-            return await self._wake(task.id)
-        if task.lease != owner:
+        if stored.document.state in TERMINAL_TASK:
+            return await self._wake(message.id)
+        now = self._context.now()
+        if _later(stored.document.lease_until, now) or _later(stored.document.not_before, now):
+            return []
+        waiting = await self._turns.wait(stored)
+        return await self._step(stored) if waiting is None else waiting
+
+    async def _step(self, stored: Stored[ScanTask]) -> list[Outgoing]:
+        owner = secrets.token_hex(8)
+        task, was = await self._acquire(stored, owner)
+        if task is None or task.lease != owner:
             return []
         async with self._heartbeat(task.id, owner):
             outcome = await self._advance(task, crashed=was is TaskState.INTENT)
             if isinstance(outcome, ScanReport):
                 await self._backend.reports.put(report_name(task), outcome.model_dump_json().encode())
+        if isinstance(outcome, ScannerThrottledError):
+            at = self._limits.retry_at(self._context.now(), 1, outcome.retry_after_s)
+            await self._context.quotas.close(task.instance, at)
         return await self._settle(task, owner, outcome)
 
-    async def _acquire(self, task_id: str, owner: str) -> tuple[ScanTask | None, TaskState]:
+    async def _acquire(self, known: Stored[ScanTask], owner: str) -> tuple[ScanTask | None, TaskState]:
         """Take the lease, saving the intent to submit; a task that is not to be touched now comes back as it is."""
         was = TaskState.PENDING
         now = self._context.now()
@@ -75,9 +88,10 @@ class ScanHandler:
                 return None
             until = self._limits.lease_until(now)
             state = TaskState.INTENT if task.state is TaskState.PENDING else task.state
-            return task.model_copy(update={"lease": owner, "lease_until": until, "state": state}), until
+            update = {"lease": owner, "lease_until": until, "state": state, "slot": None}
+            return task.model_copy(update=update), until
 
-        stored = await self._store.update(ScanTask, task_id, "", change)
+        stored = await self._store.update(ScanTask, known.document.id, "", change, known=known)
         return (stored.document if stored else None), was
 
     @asynccontextmanager
@@ -184,7 +198,10 @@ class ScanHandler:
         noted = {"error": error.message, "error_kind": type(error).__name__}
         if isinstance(error, ScannerThrottledError | RegistryThrottledError):
             wait = self._limits.retry_at(now, 1, error.retry_after_s)
-            return task.model_copy(update={**noted, **_again(task), "not_before": min(wait, task.deadline)})
+            left = task.deadline - now + wait  # the scan's own time stands still while it may not go on
+            deadline = max(task.deadline, min(left, task.created_at + LONGEST))
+            again = {**_again(task), "not_before": min(wait, deadline), "deadline": deadline}
+            return task.model_copy(update={**noted, **again})
         if _is_the_places_fault(error):
             sources = _with_failed(task.sources, task.source, error)
             moved = task.model_copy(update={**noted, **_again(task), "sources": sources, "not_before": None})
@@ -205,11 +222,6 @@ class ScanHandler:
             rest = Message(kind=MessageKind.SCAN, id=task_id, lane=waiters[-1].lane, body={_WAKE_AFTER: rows[-1].key})
             woken.append(Outgoing(rest))
         return woken
-
-
-def scan_message(task: ScanTask) -> Message:
-    """The message that advances a task."""
-    return Message(kind=MessageKind.SCAN, id=task.id, lane=task.lane)
 
 
 def assess_message(assessment: str, lane: Lane) -> Message:

@@ -63,14 +63,22 @@ class Store:
         return Stored(document, row)
 
     async def update(
-        self, kind: type[D], partition: str, key: str, change: Callable[[D], tuple[D, datetime | None] | None]
+        self,
+        kind: type[D],
+        partition: str,
+        key: str,
+        change: Callable[[D], tuple[D, datetime | None] | None],
+        *,
+        known: Stored[D] | None = None,
     ) -> Stored[D] | None:
         """Read, change, swap; again when somebody was faster. ``change`` returns None to leave the row alone.
+
+        The first try is made on ``known``, when it is given, instead of reading.
 
         Returns the document as it is now: changed, or the version that ``change`` declined; None when missing.
         """
         for _ in range(_MAX_SWAPS):
-            stored = await self.get(kind, partition, key)
+            stored, known = known or await self.get(kind, partition, key), None
             if stored is None:
                 return None
             changed = change(stored.document)

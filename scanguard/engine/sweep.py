@@ -5,8 +5,9 @@ from __future__ import annotations
 from scanguard.engine.assess import deliver_message
 from scanguard.engine.context import EngineContext
 from scanguard.engine.documents import Assessment, OutboxItem, ScanTask
-from scanguard.engine.scan import assess_message, scan_message
+from scanguard.engine.scan import assess_message
 from scanguard.engine.store import NewerSchemaError, read_document
+from scanguard.engine.turns import scan_message
 from scanguard.errors import BackendError, ConflictError
 from scanguard.ports import Message, MessageKind, Outgoing, Row
 

@@ -16,7 +16,7 @@ from scanguard.engine.documents import (
     task_id,
 )
 from scanguard.engine.plan import HostedScanner, Plan
-from scanguard.engine.scan import scan_message
+from scanguard.engine.turns import scan_message
 from scanguard.model.image import ResolvedImage
 from scanguard.ports import Lane, Outgoing, Row
 
@@ -108,6 +108,7 @@ class Tasks:
             instance=hosted.instance,
             plugin=hosted.spec.name,
             lane=Lane.HEAVY if hosted.spec.heavy else assessment.lane,
+            priority=assessment.lane,
             opened_by=assessment.id,
             sources=(SourceState(image=image),),
             created_at=now,

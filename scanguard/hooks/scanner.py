@@ -12,6 +12,7 @@ from pydantic import JsonValue
 
 from scanguard.hooks.context import PluginConfig, PluginContext
 from scanguard.model.image import ResolvedImage
+from scanguard.model.rate import Rate
 from scanguard.model.report import ScannerInfo, ScanReport
 
 
@@ -62,6 +63,8 @@ class ScannerSpec:
     ``fingerprint`` gives the options that change a result (all of them, by default): scans with different
     fingerprints are different tasks. ``heavy`` says that it needs disk, CPU or many minutes of a worker.
     ``step_timeout_s`` bounds one call of ``submit`` or ``poll``; ``scan_timeout_s`` a scan from submit to report.
+    ``quota`` limits the requests of one instance, all workers together, unless its configuration says otherwise;
+    each call of ``submit``, ``poll``, ``poll_many`` or ``find`` counts as ``requests_per_call``.
     """
 
     name: str
@@ -72,3 +75,5 @@ class ScannerSpec:
     heavy: bool = False
     step_timeout_s: float = 600.0
     scan_timeout_s: float = 1800.0
+    quota: tuple[Rate, ...] = ()
+    requests_per_call: int = 1

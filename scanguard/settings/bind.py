@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from scanguard.errors import PluginError
 from scanguard.hooks import Catalog, PluginConfig, ScannerSpec
+from scanguard.model.rate import Rate
 from scanguard.settings.chains import PolicyUse, policies_of
 from scanguard.settings.load import Loaded
 from scanguard.settings.problems import problem, refuse, validation_problems
@@ -35,6 +36,8 @@ class BoundInstance:
     specs: Mapping[str, Any]
     fingerprint: str
     """Hex; depends on the options that change a scan's result."""
+    rates: tuple[Rate, ...] = ()
+    """The quota that the configuration gives a scanner; empty leaves it to the plugin."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,11 @@ class _Binder:
             return
         config = self._validated(next(iter(specs.values())).config, instance.options, path)
         if config is not None:
+            if instance.quota and "scanner" not in specs:
+                what = f"only scanners have a quota, and {instance.plugin} is none"
+                self.problems.append(problem(self._document, (*path, "quota"), what))
             print_ = fingerprint(specs.get("scanner"), config)
-            self.instances[name] = BoundInstance(name, instance.plugin, config, specs, print_)
+            self.instances[name] = BoundInstance(name, instance.plugin, config, specs, print_, instance.quota)
 
     def policy(self, use: PolicyUse) -> None:
         spec = self._catalog.policies.get(use.policy.plugin)

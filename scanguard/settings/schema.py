@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from scanguard.model.base import Model, Name
+from scanguard.model.rate import RateText
 from scanguard.model.verdict import Outcome
 from scanguard.oci.settings import RegistrySettings
 
@@ -39,7 +40,7 @@ Duration = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0
 OneOrMore = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 
 
-class Instance(Model):
+class Plugged(Model):
     """A plugin with its options; every other key belongs to the plugin."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -52,7 +53,18 @@ class Instance(Model):
         return self.model_extra or {}
 
 
-class Policy(Instance):
+class Instance(Plugged):
+    """A plugin with its options, under a name that chains use."""
+
+    quota: tuple[RateText, ...] = Field(
+        default=(),
+        max_length=4,
+        description="Requests this scanner may be sent, by all workers together, such as `[300/h, 30/m]`. "
+        "Default: what its plugin says.",
+    )
+
+
+class Policy(Plugged):
     """A policy in a chain: the plugin, and its options beside it."""
 
 

@@ -25,10 +25,11 @@ from scanguard.hooks import Notice, PluginConfig, PolicyInput, ScannerSpec, Scan
 from scanguard.model.deployment import Container, Deployment, Event
 from scanguard.model.finding import Finding, Package
 from scanguard.model.image import Platform, ResolvedImage
+from scanguard.model.rate import Rate
 from scanguard.model.report import Coverage, CoverageItem, CoverageStatus, ScannerInfo, ScanReport
 from scanguard.model.severity import Severity
 from scanguard.model.verdict import Outcome, PolicyDecision, Reason, Verdict
-from scanguard.ports import Delivery, Message, MessageKind, Outgoing, Receipt
+from scanguard.ports import Delivery, Lane, Message, MessageKind, Outgoing, Receipt
 from scanguard.testing.memory import Crash, MemoryBackend
 
 VISIBILITY_S = 60.0
@@ -53,6 +54,8 @@ class RigScanner:
     can_find: bool = True
     faults: list[ScanguardError] = field(default_factory=list)
     submitted: list[str] = field(default_factory=list)
+    calls: list[tuple[str, datetime]] = field(default_factory=list)
+    """Every request it got, and when."""
     tickets: dict[str, tuple[str, Platform]] = field(default_factory=dict)
     coverage: CoverageStatus = CoverageStatus.COVERED
     started: asyncio.Event = field(default_factory=asyncio.Event)
@@ -61,7 +64,7 @@ class RigScanner:
 
     async def submit(self, request: ScanRequest) -> ScanReport | Ticket:
         """Start a scan."""
-        self._fault()
+        self._called("submit")
         self.started.set()
         if self.hang is not None:
             await self.hang.wait()
@@ -73,11 +76,12 @@ class RigScanner:
 
     async def poll(self, ticket: Ticket) -> ScanReport | Ticket:
         """Ask after a scan."""
-        self._fault()
+        self._called("poll")
         return self.report(*self.tickets[str(ticket.value["key"])])
 
     async def find(self, request: ScanRequest) -> Ticket | None:
         """Look for a scan that may have been submitted."""
+        self.calls.append(("find", self.rig.memory.clock.now()))
         return self._ticket(request.key) if self.can_find and request.key in self.tickets else None
 
     async def info(self) -> ScannerInfo:
@@ -103,7 +107,8 @@ class RigScanner:
     def _ticket(self, key: str) -> Ticket:
         return Ticket(value={"key": key}, not_before=self.rig.memory.clock.now() + timedelta(seconds=self.wait_s))
 
-    def _fault(self) -> None:
+    def _called(self, what: str) -> None:
+        self.calls.append((what, self.rig.memory.clock.now()))
         if self.faults:
             raise self.faults.pop(0)
 
@@ -168,6 +173,7 @@ class Rig:
         self.describe_faults: list[ScanguardError] = []
         self.missing_images: set[str] = set()
         self.scan_timeout_s = 1800.0
+        self.rates: tuple[Rate, ...] = ()
         self.plan = Plan(
             chain="rig",
             why=("there is only one",),
@@ -196,7 +202,9 @@ class Rig:
             seen_at=self.memory.clock.now(),
         )
 
-    async def announce(self, resource: str, *, event_id: str | None = None, force: bool = False) -> str:
+    async def announce(
+        self, resource: str, *, event_id: str | None = None, force: bool = False, lane: Lane = Lane.FRESH
+    ) -> str:
         """An event about a resource is accepted; returns the assessment's id."""
         event = Event(
             id=event_id or f"{resource}-{self.memory.clock.now().timestamp()}",
@@ -206,7 +214,7 @@ class Rig:
             time=self.memory.clock.now(),
         )
         body: dict[str, Any] = {"event": event.model_dump(mode="json"), "force": force}
-        message = Message(kind=MessageKind.INTAKE, id=assessment_id(event), body=body)
+        message = Message(kind=MessageKind.INTAKE, id=assessment_id(event), lane=lane, body=body)
         await self.memory.queue.send([Outgoing(message)])
         return message.id
 
@@ -310,7 +318,7 @@ class RigHost:
             build=lambda config, context: scanner,
             scan_timeout_s=self._rig.scan_timeout_s,
         )
-        return HostedScanner(instance, spec, "options", lambda: scanner)
+        return HostedScanner(instance, spec, "options", lambda: scanner, self._rig.rates)
 
     def sink(self, instance: str) -> Hosted:
         """The sink."""

@@ -1,0 +1,147 @@
+"""Quotas of scanner instances, kept by all workers together: every request has a slot, now or later.
+
+Whoever has to wait is told when its turn is, and waits as a message that nobody sees until then. Fresh work may
+use a quota up; polls leave a fifth of it to submits, and bulk work leaves a fifth to fresh work and stands behind
+whatever fresh work is waiting for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar, Final
+
+from scanguard.engine.documents import Document
+from scanguard.engine.plan import HostedScanner
+from scanguard.engine.slots import HORIZON_S, SlotBook
+from scanguard.engine.store import Store
+from scanguard.errors import BackendError
+from scanguard.model.base import Instant
+from scanguard.ports import Clock
+
+POLL_SHARE: Final = 0.8
+BULK_SHARE: Final = 0.8
+BULK_AHEAD_S: Final = 30.0
+"""Bulk work books no slot further ahead: what comes later may be fresh."""
+
+
+class Quota(Document):
+    """What one scanner instance was asked, and when it wants to be left alone."""
+
+    TABLE: ClassVar[str] = "quota"
+
+    instance: str
+    taken: Mapping[str, Mapping[str, int]] = {}
+    """Requests by rate and bucket."""
+    fresh_until: Instant | None = None
+    """The last slot that fresh work has booked."""
+    fresh_tail: Instant | None = None
+    bulk_tail: Instant | None = None
+    """When the next of those may ask again who found no slot within reach; each stands behind the one before."""
+    closed_until: Instant | None = None
+
+    @property
+    def address(self) -> tuple[str, str]:
+        """Partition and key of the row."""
+        return self.instance, ""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """When a request may go out; if not ``booked``, ask again then. ``late_s``: how late it may go out."""
+
+    at: datetime
+    booked: bool
+    late_s: float
+
+
+class Quotas:
+    """Slots for requests, by scanner instance."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def take(self, hosted: HostedScanner, count: int, *, bulk: bool, poll: bool) -> Turn:
+        """Book the next free slot for ``count`` requests; at once where no rate limits the instance."""
+        now = self._clock.now()
+        stored = await self._store.get(Quota, hosted.instance)
+        if stored is None:
+            if not hosted.rates:
+                return Turn(now, booked=True, late_s=HORIZON_S)
+            stored = await self._store.ensure(Quota(instance=hosted.instance), None)
+        elif not hosted.rates:
+            closed = stored.document.closed_until
+            return Turn(max(now, closed or now), booked=closed is None or closed <= now, late_s=HORIZON_S)
+        turn: Turn | None = None
+
+        def change(quota: Quota) -> tuple[Quota, None] | None:
+            nonlocal turn
+            changed, turn = _taken(quota, hosted, now, count, bulk=bulk, poll=poll)
+            return changed, None
+
+        await self._store.update(Quota, hosted.instance, "", change, known=stored)
+        if turn is None:
+            raise BackendError(f"the quota of {hosted.instance} cannot be read", target=hosted.instance)
+        return turn
+
+    async def give_back(self, hosted: HostedScanner, turn: Turn, count: int) -> None:
+        """A slot that will not be used."""
+
+        def change(quota: Quota) -> tuple[Quota, None]:
+            book = _book(quota, hosted)
+            book.enter(turn.at.timestamp(), -count)
+            return quota.model_copy(update={"taken": _dumped(book)}), None
+
+        if hosted.rates and turn.booked:
+            await self._store.update(Quota, hosted.instance, "", change)
+
+    async def close(self, instance: str, until: datetime) -> None:
+        """The service asked everybody to stay away until then."""
+        await self._store.ensure(Quota(instance=instance), None)
+
+        def change(quota: Quota) -> tuple[Quota, None] | None:
+            if quota.closed_until is not None and quota.closed_until >= until:
+                return None
+            return quota.model_copy(update={"closed_until": until}), None
+
+        await self._store.update(Quota, instance, "", change)
+
+    async def is_closed(self, instance: str) -> bool:
+        """Whether the service wants to be left alone now."""
+        stored = await self._store.get(Quota, instance)
+        closed = stored.document.closed_until if stored else None
+        return closed is not None and closed > self._clock.now()
+
+
+def _taken(
+    quota: Quota, hosted: HostedScanner, now: datetime, count: int, *, bulk: bool, poll: bool
+) -> tuple[Quota, Turn]:
+    book = _book(quota, hosted)
+    behind = [quota.closed_until, quota.fresh_until if bulk else None]
+    grant = book.take(
+        now.timestamp(),
+        count,
+        (POLL_SHARE if poll else 1.0) * (BULK_SHARE if bulk else 1.0),
+        not_before=max((moment.timestamp() for moment in behind if moment), default=0.0),
+        ahead_s=BULK_AHEAD_S if bulk else HORIZON_S,
+    )
+    at = max(now, datetime.fromtimestamp(grant.at, UTC))
+    update: dict[str, object] = {"taken": _dumped(book)}
+    if not grant.booked:
+        tail = "bulk_tail" if bulk else "fresh_tail"
+        at = max(at, getattr(quota, tail) or at)
+        update[tail] = at + count * max(timedelta(seconds=rate.window_s / rate.requests) for rate in hosted.rates)
+    elif not bulk and at > now:
+        update["fresh_until"] = max(at, quota.fresh_until or at)
+    return quota.model_copy(update=update), Turn(at, grant.booked, book.late_s)
+
+
+def _book(quota: Quota, hosted: HostedScanner) -> SlotBook:
+    taken = {rate: {int(bucket): count for bucket, count in slots.items()} for rate, slots in quota.taken.items()}
+    return SlotBook(hosted.rates, taken)
+
+
+def _dumped(book: SlotBook) -> dict[str, dict[str, int]]:
+    return {rate: {str(bucket): count for bucket, count in slots.items()} for rate, slots in book.taken.items()}

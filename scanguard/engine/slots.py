@@ -1,0 +1,128 @@
+"""Rolling windows: when the next request may go out. Pure; one book of slots belongs to one scanner instance.
+
+For each rate, time is cut into buckets, a thirtieth of its window long. A request is entered in the bucket it may
+go out in, now or later, so that any window holds no more than allowed, wherever it starts.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Final
+
+from scanguard.model.rate import Rate
+
+PARTS: Final = 30
+SLACK: Final = 2
+"""Buckets more than a window's length that must hold no more than allowed: a window touches one more than it is
+long, and a request may go out up to one bucket late."""
+MAX_BUCKETS: Final = 1_000
+"""Most buckets of one rate that are remembered, so that a book stays some kilobytes."""
+HORIZON_S: Final = 3600.0
+"""Requests are entered at most so far ahead; whoever is further back asks again then."""
+
+Taken = Mapping[str, Mapping[int, int]]
+"""Requests by rate and bucket; what a book remembers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """When requests may go out, in seconds since 1970; if not ``booked``, ask again then."""
+
+    at: float
+    booked: bool
+
+
+class SlotBook:
+    """Which requests went out, or will. A rate that the book does not know yet starts with nothing taken."""
+
+    def __init__(self, rates: Sequence[Rate], taken: Taken) -> None:
+        self._books = [_RateBook(rate, dict(taken.get(str(rate), {}))) for rate in rates]
+
+    @property
+    def taken(self) -> Taken:
+        """What to remember."""
+        return {str(book.rate): book.taken for book in self._books}
+
+    @property
+    def late_s(self) -> float:
+        """How late a booked request may go out."""
+        return min((book.bucket_s for book in self._books), default=0.0)
+
+    def take(self, now: float, count: int, share: float, *, not_before: float, ahead_s: float) -> Grant:
+        """Enter requests at the earliest moment that has room.
+
+        Args:
+            now: Seconds since 1970.
+            count: Requests that go out together; more than a limit allows at once counts as that many.
+            share: The part of each limit that may be used up, by whoever must leave room for others.
+            not_before: Earliest moment.
+            ahead_s: How far ahead of now a slot may be, at most :data:`HORIZON_S`.
+        """
+        for book in self._books:
+            book.forget(now)
+        at = max(now, not_before)
+        while (later := max((book.free_from(at, count, share) for book in self._books), default=at)) > at:
+            at = later
+        horizon = now + min(ahead_s, HORIZON_S)
+        if at > horizon or not all(book.has_room(at) for book in self._books):
+            return Grant(max(horizon, not_before), booked=False)
+        self.enter(at, count)
+        return Grant(at, booked=True)
+
+    def enter(self, at: float, count: int) -> None:
+        """Enter requests that go out at a moment, or, with a negative count, that did not."""
+        for book in self._books:
+            book.enter(at, count)
+
+
+class _RateBook:
+    def __init__(self, rate: Rate, taken: dict[int, int]) -> None:
+        self.rate = rate
+        self.taken = taken
+        self.bucket_s = rate.window_s / PARTS
+
+    def enter(self, at: float, count: int) -> None:
+        bucket = self._bucket(at)
+        left = self.taken.get(bucket, 0) + count
+        if left > 0:
+            self.taken[bucket] = left
+        else:
+            self.taken.pop(bucket, None)
+
+    def has_room(self, at: float) -> bool:
+        return self._bucket(at) in self.taken or len(self.taken) < MAX_BUCKETS
+
+    def free_from(self, at: float, count: int, share: float) -> float:
+        """``at``, or the start of a later bucket before which no request fits."""
+        allowed = max(1, math.floor(self.rate.requests * share))
+        room = allowed - min(count, allowed)
+        buckets = sorted(self.taken)
+        sums = [0, *accumulate(self.taken[one] for one in buckets)]
+        bucket = first = self._bucket(at)
+        while (later := _past_full_windows(bucket, room, buckets, sums)) > bucket:
+            bucket = later
+        return at if bucket == first else bucket * self.bucket_s
+
+    def forget(self, now: float) -> None:
+        """Drop what no window reaches any more, and what a clock that jumped left in the far future."""
+        oldest = self._bucket(now) - PARTS - SLACK
+        newest = self._bucket(now + HORIZON_S) + 1
+        self.taken = {bucket: count for bucket, count in self.taken.items() if oldest <= bucket <= newest}
+
+    def _bucket(self, at: float) -> int:
+        return math.floor(at / self.bucket_s + 1e-6)  # a bucket's own start, computed, must not fall before it
+
+
+def _past_full_windows(bucket: int, room: int, buckets: list[int], sums: list[int]) -> int:
+    """``bucket``, or the first one behind the last window around it that has too little room."""
+    span = PARTS + SLACK
+    starts = buckets[bisect_right(buckets, bucket - span) : bisect_right(buckets, bucket)]
+    for start in (bucket, *reversed(starts)):
+        inside = sums[bisect_left(buckets, start + span)] - sums[bisect_left(buckets, start)]
+        if inside > room:
+            return start + span
+    return bucket

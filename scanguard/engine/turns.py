@@ -1,0 +1,86 @@
+"""Whether a scan task may send its next request now, or when its turn is."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from scanguard.engine.context import EngineContext
+from scanguard.engine.documents import ScanTask, TaskState
+from scanguard.engine.plan import HostedScanner, Progress
+from scanguard.engine.quota import Turn
+from scanguard.engine.slots import SlotBook
+from scanguard.engine.store import Stored
+from scanguard.errors import ConflictError, ScanguardError
+from scanguard.ports import Lane, Message, MessageKind, Outgoing
+
+LONGEST: Final = timedelta(hours=24)
+"""How long waiting, for the service or for a turn, may put off the end of a scan."""
+
+
+class Turns:
+    """Takes slots of quotas for scan tasks."""
+
+    def __init__(self, context: EngineContext) -> None:
+        self._context = context
+
+    async def wait(self, stored: Stored[ScanTask]) -> list[Outgoing] | None:
+        """None when the task may go on now, else the message that comes when it is its turn."""
+        task = stored.document
+        try:
+            hosted = self._context.host.scanner(task.instance)
+        except ScanguardError:
+            return None  # the step itself says what is wrong with the instance
+        if self._context.now() >= task.deadline or await self._is_now(task, hosted):
+            return None
+        count = requests_of(task, hosted)
+        is_poll = task.state is TaskState.SUBMITTED
+        turn = await self._context.quotas.take(hosted, count, bulk=task.priority is Lane.BULK, poll=is_poll)
+        if turn.booked and turn.at <= self._context.now():
+            return None
+        return await self._postpone(stored, hosted, turn, count)
+
+    async def _is_now(self, task: ScanTask, hosted: HostedScanner) -> bool:
+        """Whether the slot that the task has booked is this moment."""
+        if task.slot is None or not hosted.rates:
+            return False
+        late = timedelta(seconds=SlotBook(hosted.rates, {}).late_s)
+        now = self._context.now()
+        return task.slot <= now <= task.slot + late and not await self._context.quotas.is_closed(task.instance)
+
+    async def _postpone(
+        self, stored: Stored[ScanTask], hosted: HostedScanner, turn: Turn, count: int
+    ) -> list[Outgoing]:
+        task = stored.document
+        deadline = _deadline(task, hosted, turn)
+        keeps = turn.booked and turn.at < deadline
+        at = min(turn.at, deadline)
+        waiting = task.model_copy(update={"slot": at if keeps else None, "not_before": at, "deadline": deadline})
+        due = max(self._context.limits.rearm_at(self._context.now()), at + timedelta(seconds=1))
+        try:
+            await self._context.store.replace(stored, waiting, due)
+        except ConflictError:
+            await self._context.quotas.give_back(hosted, turn, count)
+            return []  # somebody else has the task in hand
+        if turn.booked and not keeps:
+            await self._context.quotas.give_back(hosted, turn, count)
+        self._context.observe(Progress("", task.digest, task.instance, "waiting", f"for its turn, {at:%H:%M:%S} UTC"))
+        return [Outgoing(scan_message(waiting), at)]
+
+
+def _deadline(task: ScanTask, hosted: HostedScanner, turn: Turn) -> datetime:
+    """The time a scan may take starts with its submit, and it is asked after at least once at its end."""
+    if task.state is TaskState.PENDING:
+        return max(task.deadline, turn.at + timedelta(seconds=hosted.spec.scan_timeout_s))
+    asked = turn.at + timedelta(seconds=turn.late_s + 1)
+    return max(task.deadline, min(asked, task.created_at + LONGEST))
+
+
+def requests_of(task: ScanTask, hosted: HostedScanner) -> int:
+    """How many requests the task's next step may send: after a crash it asks before it submits."""
+    return hosted.spec.requests_per_call * (2 if task.state is TaskState.INTENT else 1)
+
+
+def scan_message(task: ScanTask) -> Message:
+    """The message that advances a task."""
+    return Message(kind=MessageKind.SCAN, id=task.id, lane=task.lane)

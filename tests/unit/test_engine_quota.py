@@ -1,0 +1,108 @@
+"""Quotas are kept by everybody together, and nobody waits longer than needed."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from scanguard.engine.quota import Quota
+from scanguard.errors import ScannerThrottledError
+from scanguard.model.rate import Rate
+from scanguard.model.verdict import Outcome
+from scanguard.ports import Lane
+from scanguard.testing.rig import Rig
+
+
+async def announced(rig: Rig, count: int, *, prefix: str = "app", lane: Lane = Lane.FRESH) -> list[str]:
+    names = []
+    for number in range(count):
+        rig.deploy(f"/{prefix}/{number}", f"{prefix}{number}:1")
+        names.append(await rig.announce(f"/{prefix}/{number}", lane=lane))
+    return names
+
+
+def times(rig: Rig) -> list[datetime]:
+    return sorted(at for _, at in rig.scanners["one"].calls)
+
+
+def most_within(moments: list[datetime], window: timedelta) -> int:
+    return max(sum(start <= one < start + window for one in moments) for start in moments)
+
+
+async def test_submits_and_polls_together_stay_below_every_limit_and_every_deployment_is_judged() -> None:
+    rig = Rig()
+    rig.rates = (Rate.parse("10/m"), Rate.parse("60/h"))
+    rig.scanners["one"].wait_s = 45
+    names = await announced(rig, 40)
+    await rig.run(minutes=600)
+
+    assert len(times(rig)) == 80, "a submit and a poll each, and not one request more"
+    assert most_within(times(rig), timedelta(minutes=1)) <= 10
+    assert most_within(times(rig), timedelta(hours=1)) <= 60
+    assert times(rig)[-1] - times(rig)[0] < timedelta(minutes=110), "80 requests at 60 an hour"
+    assert {rig.verdict(name).outcome for name in names} == {Outcome.PASS}
+
+
+async def test_two_instances_have_a_quota_each() -> None:
+    rig = Rig(scanners=("one", "two"))
+    rig.rates = (Rate.parse("1/m"),)
+    await announced(rig, 1)
+    start = rig.memory.clock.now()
+    await rig.run()
+    assert [at for scanner in rig.scanners.values() for _, at in scanner.calls] == [start, start]
+
+
+async def test_bulk_work_leaves_room_and_stands_behind_fresh_work() -> None:
+    rig = Rig()
+    rig.rates = (Rate.parse("10/m"),)
+    await announced(rig, 60, prefix="old", lane=Lane.BULK)
+    await rig.run(minutes=1.5)
+    before = rig.memory.clock.now()
+    fresh = await announced(rig, 15, prefix="new")
+    await rig.run(minutes=600)
+
+    latest = max(rig.verdict(name).decided_at for name in fresh)
+    assert latest - before <= timedelta(minutes=2.5), "fresh work never waits for the bulk before it"
+    assert len(times(rig)) == 75
+    assert most_within(times(rig), timedelta(minutes=1)) <= 10
+    assert times(rig)[-1] - times(rig)[0] < timedelta(minutes=13), "bulk uses all that is left"
+
+
+async def test_waiting_for_a_turn_does_not_use_up_the_time_a_scan_may_take() -> None:
+    rig = Rig()
+    rig.rates = (Rate.parse("10/h"),)
+    rig.scan_timeout_s = 120.0
+    names = await announced(rig, 40)
+    await rig.run(minutes=60 * 10)
+    assert {rig.verdict(name).outcome for name in names} == {Outcome.PASS}
+    assert {rig.verdict(name).revision for name in names} == {1, 2}, "the late ones were unknown at their deadline"
+
+
+async def test_being_told_to_slow_down_holds_for_every_scan_of_the_instance_and_costs_no_attempt() -> None:
+    rig = Rig()
+    names = await announced(rig, 20)
+    rig.scanners["one"].faults = [ScannerThrottledError("slow down", retry_after_s=600)] * 3
+    start = rig.memory.clock.now()
+    await rig.run()
+
+    early = [at for at in times(rig) if at < start + timedelta(seconds=600)]
+    assert len(early) == 1, "after the first answer nobody asks again before it is allowed"
+    assert {rig.verdict(name).outcome for name in names} == {Outcome.PASS}
+
+
+async def test_a_quota_of_one_an_hour_is_still_shared_by_fresh_and_bulk() -> None:
+    rig = Rig()
+    rig.rates = (Rate.parse("1/h"),)
+    await announced(rig, 2, prefix="old", lane=Lane.BULK)
+    await announced(rig, 2, prefix="new")
+    await rig.run(minutes=60 * 12)
+    assert len(times(rig)) == 4
+    assert most_within(times(rig), timedelta(hours=1)) == 1
+
+
+async def test_the_book_of_a_busy_quota_stays_small() -> None:
+    rig = Rig()
+    rig.rates = (Rate.parse("30/m"), Rate.parse("300/h"))
+    await announced(rig, 400)
+    await rig.run(minutes=30)
+    row = rig.memory.state.rows[(Quota.TABLE, "one", "")]
+    assert len(str(row.body)) < 20_000
