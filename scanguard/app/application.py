@@ -33,7 +33,7 @@ from scanguard.ports import Backend, Message, MessageKind, Outgoing, RecordQuery
 from scanguard.settings.bind import Bound, BoundInstance, bind, fingerprint
 from scanguard.settings.load import load_settings
 from scanguard.settings.problems import nearest
-from scanguard.settings.schema import EngineSettings
+from scanguard.settings.schema import EngineSettings, Settings
 
 DATA_VARIABLE: Final = "SCANGUARD_DATA_DIR"
 LOCAL_SCHEMES: Final = ("oci", "oci-archive", "docker-archive")
@@ -128,6 +128,11 @@ class App:
         if self._open is None:
             raise RuntimeError("the application is not open: use it in `async with`")
         return self._open
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration, as it is written."""
+        return self._bound.settings
 
     def plugin_context(self, instance: str) -> PluginContext:
         """What an object of this name is lent; for commands of plugins."""

@@ -13,6 +13,7 @@ from scanguard.model.base import Model, Name
 from scanguard.model.rate import RateText
 from scanguard.model.verdict import Outcome
 from scanguard.oci.settings import RegistrySettings
+from scanguard.settings.server import ServerSettings
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|m|h|d|w)")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -203,6 +204,7 @@ class Settings(Model):
     scopes: tuple[Scope, ...] = Field(default=(), description="First match wins; without one, the chain `default`.")
     registries: RegistrySettings = RegistrySettings()
     engine: EngineSettings = EngineSettings()
+    server: ServerSettings = ServerSettings()
     exclude: tuple[str, ...] = Field(
         default=(), description="Resource ids of scanguard's own containers. Exact ids only: no name, no tag, no glob."
     )

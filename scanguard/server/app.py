@@ -1,0 +1,71 @@
+"""The ASGI application."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from scanguard.server.events import EventsEndpoint
+from scanguard.server.gate import Gate
+from scanguard.server.health import Health
+from scanguard.server.limits import RateLimits, Slots
+from scanguard.server.problems import RequestRefusedError
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.types import ASGIApp
+
+    from scanguard.app import App
+    from scanguard.server.access import Access
+    from scanguard.settings.server import ServerSettings
+
+_KINDS = {404: "not-found", 405: "method"}
+
+
+def build_app(app: App, settings: ServerSettings, access: Access, *, health: Health | None = None) -> ASGIApp:
+    """The service as an ASGI application.
+
+    Args:
+        app: Open, and kept open by the caller for as long as requests are served.
+        settings: Limits.
+        access: Who may do what; closed by the caller.
+        health: Answers the probes; given by a caller who wants to say that the service stops.
+    """
+    limits = RateLimits(settings.rate_per_s, settings.client_rate_per_s, time.monotonic)
+    inner = Starlette(
+        routes=routes(app, settings, access, limits, health or Health(app.backend)),
+        exception_handlers={RequestRefusedError: _refused, HTTPException: _not_routed},
+    )
+    inner.router.redirect_slashes = False  # a redirect would repeat the query, and the key in it
+    return Gate(inner, limits, max_header_bytes=settings.max_header_bytes, loopback_only=access.is_open)
+
+
+def routes(app: App, settings: ServerSettings, access: Access, limits: RateLimits, health: Health) -> list[BaseRoute]:
+    """Every route."""
+    events = EventsEndpoint(app, settings, access, limits, Slots(settings.max_concurrent))
+    return [
+        Route("/events", events.post, methods=["POST"]),
+        Route("/events", events.options, methods=["OPTIONS"]),
+        Route("/healthz", health.live, methods=["GET"]),
+        Route("/readyz", health.ready, methods=["GET"]),
+    ]
+
+
+async def _refused(request: Request, exc: Exception) -> Response:
+    if not isinstance(exc, RequestRefusedError):
+        raise exc
+    return exc.response()
+
+
+async def _not_routed(request: Request, exc: Exception) -> Response:
+    if not isinstance(exc, HTTPException):
+        raise exc
+    text = "there is nothing here" if exc.status_code == 404 else f"{request.method} is not answered here"
+    return RequestRefusedError(
+        exc.status_code, _KINDS.get(exc.status_code, "refused"), text, headers=exc.headers
+    ).response()

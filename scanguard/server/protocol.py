@@ -1,0 +1,66 @@
+"""uvicorn's HTTP/1.1 protocol with two limits more: connections at once, and time for a request's head.
+
+uvicorn bounds the idle time between requests only; a client that opens connections and says nothing, or a byte
+a minute, would keep them for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+
+class GuardedProtocol(H11Protocol):
+    """One connection; a subclass made by :func:`guarded_protocol` has the limits."""
+
+    max_connections: ClassVar[int]
+    header_timeout_s: ClassVar[float]
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
+        """Take the connection, or end it at once when there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > self.max_connections:
+            transport.abort()
+            return
+        self._arm()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; a request that began must get its head through in time.
+
+        What follows an answer given early, such as the rest of a body that was too large, is read and dropped,
+        in the same time.
+        """
+        before = self.cycle
+        if before is None or before.response_complete:
+            self._arm()
+        super().data_received(data)
+        if self.cycle is not before:
+            self._disarm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the timer."""
+        self._disarm()
+        super().connection_lost(exc)
+
+    def _arm(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(self.header_timeout_s, self._too_slow)
+
+    def _disarm(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _too_slow(self) -> None:
+        self._head_timer = None
+        if not self.transport.is_closing():
+            self.transport.abort()
+
+
+def guarded_protocol(max_connections: int, header_timeout_s: float) -> type[GuardedProtocol]:
+    """The protocol with these limits; uvicorn makes one object per connection and passes nothing of ours."""
+    limits = {"max_connections": max_connections, "header_timeout_s": header_timeout_s}
+    return type("LimitedProtocol", (GuardedProtocol,), limits)
