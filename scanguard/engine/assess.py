@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from scanguard.engine.context import EngineContext
+from scanguard.engine.dead import DeadKind
 from scanguard.engine.documents import (
     Assessment,
     AssessmentState,
@@ -19,10 +20,12 @@ from scanguard.engine.documents import (
     assessment_id,
     head_partition,
     outbox_id,
+    reborn,
 )
 from scanguard.engine.judge import Judge
+from scanguard.engine.messages import assess_message, deliver_message
 from scanguard.engine.plan import Plan, Progress
-from scanguard.engine.readiness import answered, is_ready, next_fallback
+from scanguard.engine.readiness import answered, is_ready, next_fallback, unserved
 from scanguard.engine.store import Stored
 from scanguard.engine.tasks import Tasks, Want
 from scanguard.errors import (
@@ -88,7 +91,9 @@ class AssessHandler:
         stored = await self._store.ensure(assessment, self._limits.rearm_at(now))
         if stored.document.state is not AssessmentState.DEAD:
             return stored
-        return await self._store.replace(stored, assessment, self._limits.rearm_at(now))
+        again = await self._store.replace(stored, reborn(stored.document, now), self._limits.rearm_at(now))
+        await self._context.dead.forget(DeadKind.ASSESSMENT, message.id)
+        return again
 
     async def _step(self, stored: Stored[Assessment]) -> _Step:
         match stored.document.state:
@@ -103,6 +108,7 @@ class AssessHandler:
             case AssessmentState.DONE:
                 return await self._late(stored)
             case AssessmentState.DEAD:
+                await self._context.dead.note(stored.document)
                 return None, []
 
     # --- describe ---------------------------------------------------------------------------------------
@@ -251,6 +257,7 @@ class AssessHandler:
                 "state": AssessmentState.JUDGED,
                 "revision": revision,
                 "answered": answered(claimed, tasks, want),
+                "unserved": unserved(claimed, tasks, want),
                 "outbox": await self._owed(verdict, plan),
             }
         )
@@ -283,24 +290,27 @@ class AssessHandler:
             )
             await self._store.ensure(item, self._limits.rearm_at(now))
             messages.append(Outgoing(deliver_message(item)))
-        if assessment.is_final:
-            for name in sorted(assessment.tasks):
-                await self._tasks.forget(name, assessment.id)
+        for name in sorted(assessment.tasks - set(assessment.unserved)):
+            await self._tasks.forget(name, assessment.id)
         done = assessment.model_copy(update={"state": AssessmentState.DONE})
         await self._store.replace(stored, done, None)
         self._context.observe(Progress(assessment.id, "", "", "done"))
         return None, messages
 
     async def _late(self, stored: Stored[Assessment]) -> _Step:
-        """A report that came after the deadline judges again."""
+        """A report that came after the deadline, or after its scan was given up, judges again."""
         assessment = stored.document
-        if assessment.is_final:
+        if not assessment.unserved:
             return None, []
         plan = self._host.plan(_deployment(assessment))
         tasks = await self._load_tasks(assessment)
         want = Want.of(assessment, plan)
-        if answered(assessment, tasks, want) > assessment.answered:
+        is_more = answered(assessment, tasks, want) > assessment.answered
+        if is_more or len(unserved(assessment, tasks, want)) < len(assessment.unserved):
             return await self._decide(stored, plan, tasks, want)
+        if self._context.now() > assessment.created_at + timedelta(seconds=self._limits.late_s):
+            for name in assessment.unserved:
+                await self._tasks.forget(name, assessment.id)
         return None, []
 
     async def _load_tasks(self, assessment: Assessment) -> dict[str, ScanTask]:
@@ -320,12 +330,13 @@ class AssessHandler:
             at = min(at, assessment.deadline)
         noted = assessment.model_copy(update={"attempts": attempts, **_noted(error)})
         await self._store.replace(stored, noted, self._limits.rearm_at(at))
-        return None, [Outgoing(Message(kind=MessageKind.ASSESS, id=assessment.id, lane=assessment.lane), at)]
+        return None, [Outgoing(assess_message(assessment.id, assessment.lane), at)]
 
     async def _give_up(self, stored: Stored[Assessment], error: ScanguardError) -> _Step:
         """A dead letter: visible, with its reason, and replayable."""
         dead = stored.document.model_copy(update={"state": AssessmentState.DEAD, **_noted(error)})
         await self._store.replace(stored, dead, None)
+        await self._context.dead.note(dead)
         self._context.observe(Progress(dead.id, dead.event.resource_id, "", "failed", error.message))
         return None, []
 
@@ -336,11 +347,6 @@ _NO_ERROR: dict[str, object] = {"attempts": 0, "error": "", "error_kind": ""}
 def _once(messages: list[Outgoing]) -> list[Outgoing]:
     """Each message once, though two steps asked for it."""
     return list({(out.message.kind, out.message.id, out.not_before): out for out in messages}.values())
-
-
-def deliver_message(item: OutboxItem) -> Message:
-    """The message that advances an outbox item."""
-    return Message(kind=MessageKind.DELIVER, id=f"{item.assessment}/{item.id}", lane=item.lane)
 
 
 def _noted(error: ScanguardError) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from scanguard.engine.dead import DeadLetters
 from scanguard.engine.limits import EngineLimits
 from scanguard.engine.plan import Host, Observer
 from scanguard.engine.quota import Quotas
@@ -21,6 +22,7 @@ class EngineContext:
     store: Store
     merged: MergedReports
     quotas: Quotas
+    dead: DeadLetters
     host: Host
     limits: EngineLimits
     observe: Observer

@@ -5,10 +5,10 @@ from __future__ import annotations
 import secrets
 from datetime import datetime, timedelta
 
-from scanguard.engine.assess import deliver_message
 from scanguard.engine.context import EngineContext
 from scanguard.engine.documents import OutboxItem, OutboxState
 from scanguard.engine.guard import call_plugin
+from scanguard.engine.messages import deliver_message
 from scanguard.engine.plan import Progress
 from scanguard.errors import ActionError, BackendError, NotifyError, ScanguardError, SinkError
 from scanguard.hooks import Notice
@@ -32,6 +32,8 @@ class DeliverHandler:
         assessment, _, item_id = message.id.partition("/")
         owner = secrets.token_hex(8)
         item = await self._acquire(assessment, item_id, owner)
+        if item is not None and item.state is OutboxState.DEAD:
+            await self._context.dead.note(item)
         if item is None or item.state is not OutboxState.PENDING or item.lease != owner:
             return []
         found = await self._backend.records.query(RecordQuery(id=assessment, limit=1))
@@ -110,5 +112,7 @@ class DeliverHandler:
             settled = current.model_copy(update={**update, "lease": "", "lease_until": None})
             return settled, None if again is None else self._limits.rearm_at(again)
 
-        await self._store.update(OutboxItem, *item.address, change)
+        stored = await self._store.update(OutboxItem, *item.address, change)
+        if stored is not None and stored.document.state is OutboxState.DEAD:
+            await self._context.dead.note(stored.document)
         return [] if again is None else [Outgoing(deliver_message(item), again)]

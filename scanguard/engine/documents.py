@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, Literal
 
@@ -17,6 +18,8 @@ from scanguard.model.report import ScannerInfo
 from scanguard.ports import Lane, OutboxKind
 
 ID_LENGTH = 32
+CANCELLED = "Cancelled"
+"""The ``error_kind`` of what somebody stopped on purpose."""
 
 
 def stable_id(*parts: object) -> str:
@@ -106,10 +109,14 @@ class Assessment(Document):
     revision: int = 0
     answered: int = 0
     """How many of the tasks had ended at the last judgement; one that ends later judges again."""
+    unserved: tuple[str, ...] = ()
+    """Tasks that had no report at the last judgement; one that has, later, judges again."""
     outbox: tuple[OutboxRef, ...] = ()
     attempts: int = 0
     error: str = ""
     error_kind: str = ""
+    dropped: str = ""
+    """Why somebody let it rest after it died."""
 
     @property
     def address(self) -> tuple[str, str]:
@@ -121,10 +128,18 @@ class Assessment(Document):
         """The ids of all its tasks."""
         return frozenset(use.task for image in self.images for use in image.tasks)
 
-    @property
-    def is_final(self) -> bool:
-        """True when every task had ended at the last judgement, so nothing can come late."""
-        return self.answered >= len(self.tasks)
+
+def reborn(assessment: Assessment, now: datetime) -> Assessment:
+    """The same assessment, from its start; revisions go on counting."""
+    return Assessment(
+        id=assessment.id,
+        event=assessment.event,
+        lane=assessment.lane,
+        force=assessment.force,
+        created_at=now,
+        claimed=assessment.claimed,
+        revision=assessment.revision,
+    )
 
 
 class Head(Document):
@@ -208,8 +223,13 @@ class ScanTask(Document):
     ticket_not_before: Instant | None = None
     result: TaskResult | None = None
     failed_at: Instant | None = None
+    failures: int = 0
+    """Runs that failed since the last report."""
+    barred_until: Instant | None = None
+    """Until then the last failure is the answer for whoever asks, unless forced: no new run."""
     error: str = ""
     error_kind: str = ""
+    dropped: str = ""
 
     @property
     def address(self) -> tuple[str, str]:
@@ -270,6 +290,7 @@ class OutboxItem(Document):
     attempts: int = 0
     error: str = ""
     error_kind: str = ""
+    dropped: str = ""
     reference: str = ""
     delivered_at: Instant | None = None
 

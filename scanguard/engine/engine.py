@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from scanguard.engine.assess import AssessHandler
 from scanguard.engine.context import EngineContext
+from scanguard.engine.dead import DeadLetters
 from scanguard.engine.deliver import DeliverHandler
 from scanguard.engine.documents import Assessment, AssessmentState, OutboxItem, OutboxState, ScanTask, TaskState
 from scanguard.engine.limits import EngineLimits
@@ -45,13 +46,15 @@ class Engine:
         observe: Observer = _ignore,
     ) -> None:
         store = Store(backend.state)
+        limits = limits or EngineLimits()
         self.context = EngineContext(
             backend=backend,
             store=store,
             merged=MergedReports(backend.reports),
             quotas=Quotas(store, backend.clock),
+            dead=DeadLetters(store, backend.clock, host, limits),
             host=host,
-            limits=limits or EngineLimits(),
+            limits=limits,
             observe=observe,
         )
         self._assess = AssessHandler(self.context)

@@ -15,6 +15,13 @@ def answered(assessment: Assessment, tasks: Mapping[str, ScanTask], want: Want) 
     return sum(use.task in tasks and want.is_met_by(tasks[use.task], use.run) for use in uses)
 
 
+def unserved(assessment: Assessment, tasks: Mapping[str, ScanTask], want: Want) -> tuple[str, ...]:
+    """Tasks without a report that this assessment would take."""
+    uses = {use.task: use for image in assessment.images for use in image.tasks}
+    served = {name for name, use in uses.items() if name in tasks and want.has_result(tasks[name], use.run)}
+    return tuple(sorted(uses.keys() - served))
+
+
 def is_ready(image: ImageState, plan: Plan, tasks: Mapping[str, ScanTask], want: Want) -> bool:
     """Whether nothing that could still change the verdict is under way."""
     if image.image is None:

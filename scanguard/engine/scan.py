@@ -10,11 +10,13 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from scanguard.engine.context import EngineContext
+from scanguard.engine.dead import DeadKind
 from scanguard.engine.documents import TERMINAL_TASK, ScanTask, SourceState, TaskResult, TaskState, Waiter
 from scanguard.engine.guard import call_plugin
+from scanguard.engine.messages import assess_message, scan_message
 from scanguard.engine.plan import HostedScanner, Progress
 from scanguard.engine.store import Stored, read_document
-from scanguard.engine.turns import LONGEST, Turns, scan_message
+from scanguard.engine.turns import LONGEST, Turns
 from scanguard.errors import (
     BackendError,
     RegistryError,
@@ -29,7 +31,7 @@ from scanguard.errors import (
 from scanguard.hooks import ScanRequest, Ticket
 from scanguard.model.image import ResolvedImage
 from scanguard.model.report import ScanReport
-from scanguard.ports import Lane, Message, MessageKind, Outgoing
+from scanguard.ports import Message, MessageKind, Outgoing
 
 WAKE_PAGE = 100
 _WAKE_AFTER = "wake_after"
@@ -55,7 +57,7 @@ class ScanHandler:
         if stored is None:
             return []
         if stored.document.state in TERMINAL_TASK:
-            return await self._wake(message.id)
+            return await self._ended(stored.document)
         now = self._context.now()
         if _later(stored.document.lease_until, now) or _later(stored.document.not_before, now):
             return []
@@ -176,8 +178,16 @@ class ScanHandler:
         source = task.source
         self._context.observe(Progress("", source.name if source else task.digest, task.instance, *_phase(settled)))
         if settled.state in TERMINAL_TASK:
-            return await self._wake(task.id)
+            return await self._ended(settled, failed_before=task.failures > 0)
         return [Outgoing(scan_message(settled), settled.not_before)]
+
+    async def _ended(self, task: ScanTask, *, failed_before: bool = False) -> list[Outgoing]:
+        """Say so to everybody who waits, and keep the list of dead letters true."""
+        if task.state is TaskState.FAILED:
+            await self._context.dead.note(task)
+        elif failed_before:
+            await self._context.dead.forget(DeadKind.SCAN, task.id)
+        return await self._wake(task.id)
 
     def _after(self, task: ScanTask, outcome: Outcome, now: datetime) -> ScanTask:
         if isinstance(outcome, ScanReport):
@@ -205,13 +215,19 @@ class ScanHandler:
         if _is_the_places_fault(error):
             sources = _with_failed(task.sources, task.source, error)
             moved = task.model_copy(update={**noted, **_again(task), "sources": sources, "not_before": None})
-            return moved if moved.source is not None else _failed(moved, now)
+            return moved if moved.source is not None else self._failed(moved, error, now)
         attempts = task.attempts + 1
         overdue = isinstance(error, ScanTimeoutError) and now >= task.deadline
         if not error.is_retryable or attempts >= self._limits.attempts or overdue:
-            return _failed(task.model_copy(update={**noted, "attempts": attempts}), now)
+            return self._failed(task.model_copy(update={**noted, "attempts": attempts}), error, now)
         wait = min(self._limits.retry_at(now, attempts, error.retry_after_s), task.deadline)
         return task.model_copy(update={**noted, **_again(task), "attempts": attempts, "not_before": wait})
+
+    def _failed(self, task: ScanTask, error: ScanguardError, now: datetime) -> ScanTask:
+        failures = task.failures + 1
+        barred = self._limits.barred_until(now, failures, is_retryable=error.is_retryable)
+        ended = {"state": TaskState.FAILED, "failed_at": now, "failures": failures, "barred_until": barred}
+        return task.model_copy(update={**ended, "ticket": None, "not_before": None})
 
     async def _wake(self, task_id: str, after: str = "") -> list[Outgoing]:
         """Wake everybody who waits, a page at a time."""
@@ -222,11 +238,6 @@ class ScanHandler:
             rest = Message(kind=MessageKind.SCAN, id=task_id, lane=waiters[-1].lane, body={_WAKE_AFTER: rows[-1].key})
             woken.append(Outgoing(rest))
         return woken
-
-
-def assess_message(assessment: str, lane: Lane) -> Message:
-    """The message that advances an assessment."""
-    return Message(kind=MessageKind.ASSESS, id=assessment, lane=lane)
 
 
 def report_name(task: ScanTask) -> str:
@@ -255,12 +266,8 @@ def _done(task: ScanTask, report: ScanReport, now: datetime) -> ScanTask:
     result = TaskResult(
         report=report_name(task), run=task.run, info=report.scanner, findings=len(report.findings), finished_at=now
     )
-    cleared = {"ticket": None, "not_before": None, "error": "", "error_kind": ""}
+    cleared = {"ticket": None, "not_before": None, "failures": 0, "barred_until": None, "error": "", "error_kind": ""}
     return task.model_copy(update={"state": TaskState.DONE, "result": result, **cleared})
-
-
-def _failed(task: ScanTask, now: datetime) -> ScanTask:
-    return task.model_copy(update={"state": TaskState.FAILED, "failed_at": now, "ticket": None, "not_before": None})
 
 
 def _again(task: ScanTask) -> dict[str, object]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from scanguard.engine.assess import deliver_message
 from scanguard.engine.context import EngineContext
 from scanguard.engine.documents import Assessment, OutboxItem, ScanTask
-from scanguard.engine.scan import assess_message
+from scanguard.engine.messages import REARM, assess_message, deliver_message, scan_message
 from scanguard.engine.store import NewerSchemaError, read_document
-from scanguard.engine.turns import scan_message
 from scanguard.errors import BackendError, ConflictError
-from scanguard.ports import Message, MessageKind, Outgoing, Row
+from scanguard.ports import Message, Outgoing, Row
 
-REARM = "rearm"
 PAGE = 100
 
 
@@ -37,11 +34,6 @@ class SweepHandler:
         if len(rows) == PAGE:
             messages.append(Outgoing(message))
         return messages
-
-
-def sweep_message(job: str = REARM) -> Message:
-    """The message that starts a periodic job."""
-    return Message(kind=MessageKind.SWEEP, id=job)
 
 
 def _wake_up(row: Row) -> list[Outgoing]:

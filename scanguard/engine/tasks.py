@@ -15,8 +15,8 @@ from scanguard.engine.documents import (
     Waiter,
     task_id,
 )
+from scanguard.engine.messages import scan_message
 from scanguard.engine.plan import HostedScanner, Plan
-from scanguard.engine.turns import scan_message
 from scanguard.model.image import ResolvedImage
 from scanguard.ports import Lane, Outgoing, Row
 
@@ -26,17 +26,18 @@ class Want:
     """What an assessment takes as an answer of a task.
 
     A run that was under way when it asked, or a later one, always is (whatever clocks say); a result of an
-    earlier run when it is no older than ``since``.
+    earlier run when it is no older than ``since``; a failure for as long as it bars others, unless ``forced``.
     """
 
     since: datetime
     asked_at: datetime
+    forced: bool = False
 
     @classmethod
     def of(cls, assessment: Assessment, plan: Plan) -> Want:
         """A forced assessment wants a result of its own time; another one wants a fresh result."""
         since = assessment.created_at if assessment.force else assessment.created_at - plan.freshness
-        return cls(since, assessment.created_at)
+        return cls(since, assessment.created_at, assessment.force)
 
     def is_met_by(self, task: ScanTask, run: int) -> bool:
         """Whether there is a result, or a failure, that answers a wish for ``run``."""
@@ -51,11 +52,17 @@ class Want:
         """Whether the task was given up after this assessment asked."""
         if task.state is not TaskState.FAILED:
             return False
-        return task.run >= run or (task.failed_at is not None and task.failed_at >= self.asked_at)
+        if task.run >= run or (task.failed_at is not None and task.failed_at >= self.asked_at):
+            return True
+        return not self.forced and task.barred_until is not None and task.barred_until > self.asked_at
 
-    def is_fresh(self, task: ScanTask) -> bool:
-        """Whether a task that nobody waited for so far needs no new run."""
-        return self.is_met_by(task, task.run + 1)
+    def is_fresh(self, task: ScanTask, image: ResolvedImage) -> bool:
+        """Whether a task that this assessment did not wait for so far needs no new run.
+
+        Failure belongs to the place an image was read from: another place is another chance.
+        """
+        is_known = any(source.image.source == image.source for source in task.sources)
+        return self.has_result(task, task.run + 1) or (is_known and self.has_failure(task, task.run + 1))
 
 
 class Tasks:
@@ -76,7 +83,7 @@ class Tasks:
         now = self._clock.now()
         fresh = self._new(name, image, hosted, assessment, now)
         task = (await self._store.ensure(fresh, self._limits.rearm_at(now))).document
-        if task is not fresh and not want.is_fresh(task):
+        if task is not fresh and not want.is_fresh(task, image):
             found = await self._store.update(ScanTask, name, "", lambda task: self._reopened(task, fresh, want, now))
             task = found.document if found else fresh
         return task, self.nudge(task, assessment)
@@ -119,7 +126,7 @@ class Tasks:
         self, task: ScanTask, fresh: ScanTask, want: Want, now: datetime
     ) -> tuple[ScanTask, datetime | None] | None:
         """Start an ended task again when its result does not serve; add a new place to read the image from."""
-        if want.is_fresh(task):
+        if want.is_fresh(task, fresh.sources[0].image):
             return None
         known = {source.image.source for source in task.sources}
         is_new_place = fresh.sources[0].image.source not in known
@@ -128,5 +135,5 @@ class Tasks:
                 return None
             added = (*task.sources, *fresh.sources)[-self._limits.max_sources :]
             return task.model_copy(update={"sources": added}), task.lease_until or self._limits.rearm_at(now)
-        reopened = fresh.model_copy(update={"run": task.run + 1, "result": task.result})
-        return reopened, self._limits.rearm_at(now)
+        again = fresh.model_copy(update={"run": task.run + 1, "result": task.result, "failures": task.failures})
+        return again, self._limits.rearm_at(now)

@@ -7,12 +7,13 @@ from typing import Final
 
 from scanguard.engine.context import EngineContext
 from scanguard.engine.documents import ScanTask, TaskState
+from scanguard.engine.messages import scan_message
 from scanguard.engine.plan import HostedScanner, Progress
 from scanguard.engine.quota import Turn
 from scanguard.engine.slots import SlotBook
 from scanguard.engine.store import Stored
 from scanguard.errors import ConflictError, ScanguardError
-from scanguard.ports import Lane, Message, MessageKind, Outgoing
+from scanguard.ports import Lane, Outgoing
 
 LONGEST: Final = timedelta(hours=24)
 """How long waiting, for the service or for a turn, may put off the end of a scan."""
@@ -79,8 +80,3 @@ def _deadline(task: ScanTask, hosted: HostedScanner, turn: Turn) -> datetime:
 def requests_of(task: ScanTask, hosted: HostedScanner) -> int:
     """How many requests the task's next step may send: after a crash it asks before it submits."""
     return hosted.spec.requests_per_call * (2 if task.state is TaskState.INTENT else 1)
-
-
-def scan_message(task: ScanTask) -> Message:
-    """The message that advances a task."""
-    return Message(kind=MessageKind.SCAN, id=task.id, lane=task.lane)

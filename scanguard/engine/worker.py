@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from scanguard.engine.engine import Engine
-from scanguard.engine.sweep import sweep_message
+from scanguard.engine.messages import sweep_message
 from scanguard.errors import BackendError, ScanguardError
 from scanguard.ports import MESSAGE_SCHEMA_VERSION, Delivery, Lane, Message
 

@@ -17,8 +17,8 @@ from typing import Any
 from scanguard.engine.documents import Assessment, OutboxItem, assessment_id
 from scanguard.engine.engine import Engine
 from scanguard.engine.limits import EngineLimits
+from scanguard.engine.messages import sweep_message
 from scanguard.engine.plan import Hosted, HostedPolicy, HostedScanner, NoticeRule, Plan, PolicyRef
-from scanguard.engine.sweep import sweep_message
 from scanguard.engine.worker import ALL_LANES
 from scanguard.errors import BackendError, ImageNotFoundError, PluginMissingError, ScanguardError
 from scanguard.hooks import Notice, PluginConfig, PolicyInput, ScannerSpec, ScanRequest, Ticket
