@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -13,6 +11,7 @@ from scanguard.engine.context import EngineContext
 from scanguard.engine.dead import DeadKind
 from scanguard.engine.documents import TERMINAL_TASK, ScanTask, SourceState, TaskResult, TaskState, Waiter
 from scanguard.engine.guard import call_plugin
+from scanguard.engine.lease import Lease
 from scanguard.engine.messages import assess_message, scan_message
 from scanguard.engine.plan import HostedScanner, Progress
 from scanguard.engine.store import Stored, read_document
@@ -69,10 +68,10 @@ class ScanHandler:
         task, was = await self._acquire(stored, owner)
         if task is None or task.lease != owner:
             return []
-        async with self._heartbeat(task.id, owner):
-            outcome = await self._advance(task, crashed=was is TaskState.INTENT)
-            if isinstance(outcome, ScanReport):
-                await self._backend.reports.put(report_name(task), outcome.model_dump_json().encode())
+        step = self._advance(task, crashed=was is TaskState.INTENT)
+        outcome = await Lease(self._context, task.id, owner).run(step)
+        if outcome is None:
+            return []
         if isinstance(outcome, ScannerThrottledError):
             at = self._limits.retry_at(self._context.now(), 1, outcome.retry_after_s)
             await self._context.quotas.close(task.instance, at)
@@ -96,31 +95,6 @@ class ScanHandler:
         stored = await self._store.update(ScanTask, known.document.id, "", change, known=known)
         return (stored.document if stored else None), was
 
-    @asynccontextmanager
-    async def _heartbeat(self, task_id: str, owner: str) -> AsyncIterator[None]:
-        """Renew the lease while a long step runs."""
-
-        def renew(task: ScanTask) -> tuple[ScanTask, datetime] | None:
-            if task.lease != owner:
-                return None
-            until = self._limits.lease_until(self._context.now())
-            return task.model_copy(update={"lease_until": until}), until
-
-        async def beat() -> None:
-            while True:
-                await asyncio.sleep(self._limits.lease_s / 3)
-                try:
-                    await self._store.update(ScanTask, task_id, "", renew)
-                except BackendError:
-                    continue  # the lease may end; whoever takes over finds the intent
-
-        beating = asyncio.create_task(beat())
-        try:
-            yield
-        finally:
-            beating.cancel()
-            await asyncio.wait({beating})
-
     async def _advance(self, task: ScanTask, *, crashed: bool) -> Outcome:
         source = task.source
         if source is None:
@@ -130,7 +104,10 @@ class ScanHandler:
         self._context.observe(Progress("", source.name, task.instance, "scanning"))
         try:
             answer = await self._ask(task, source, crashed=crashed)
-            return _belongs(answer, task) if isinstance(answer, ScanReport) else answer
+            if isinstance(answer, ScanReport):
+                report = _belongs(answer, task)
+                await self._backend.reports.put(report_name(task), report.model_dump_json().encode())
+            return answer
         except BackendError:
             raise
         except ScanguardError as exc:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from scanguard.engine.context import EngineContext
 from scanguard.engine.documents import (
+    CANCELLED,
     TERMINAL_TASK,
     Assessment,
     ScanTask,
@@ -50,7 +51,7 @@ class Want:
 
     def has_failure(self, task: ScanTask, run: int) -> bool:
         """Whether the task was given up after this assessment asked."""
-        if task.state is not TaskState.FAILED:
+        if task.state is not TaskState.FAILED or task.error_kind == CANCELLED:
             return False
         if task.run >= run or (task.failed_at is not None and task.failed_at >= self.asked_at):
             return True
