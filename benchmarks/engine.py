@@ -16,9 +16,9 @@ from scanguard.backends import embedded
 from scanguard.backends.sqlite import Database
 from scanguard.engine.documents import Assessment, assessment_id
 from scanguard.engine.engine import Engine
-from scanguard.engine.worker import ALL_LANES, Worker
+from scanguard.engine.worker import Worker
 from scanguard.model.deployment import Event
-from scanguard.ports import Message, MessageKind, Outgoing
+from scanguard.ports import ALL_LANES, Message, MessageKind, Outgoing
 from scanguard.testing.rig import Rig, RigHost
 
 DEPLOYMENTS = 500

@@ -100,6 +100,10 @@ class Lane(StrEnum):
     HEAVY = "heavy"
 
 
+ALL_LANES = (Lane.FRESH, Lane.HEAVY, Lane.BULK)
+"""Every lane, the most urgent first."""
+
+
 class Message(Model):
     """A wake-up. Carries ids only, except ``intake`` (its trimmed event) and ``sweep`` (its cursor)."""
 

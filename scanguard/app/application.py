@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from scanguard.app.dead_letters import DeadLetterDesk
 from scanguard.app.host import PluginHost, Surroundings
 from scanguard.backends import embedded
 from scanguard.engine.documents import Assessment, AssessmentState, OutboxItem, OutboxState, assessment_id
@@ -19,7 +20,7 @@ from scanguard.engine.engine import Engine
 from scanguard.engine.limits import EngineLimits
 from scanguard.engine.plan import Progress
 from scanguard.engine.store import Store, read_document
-from scanguard.engine.worker import ALL_LANES, Worker
+from scanguard.engine.worker import Worker
 from scanguard.errors import ConfigError
 from scanguard.hooks import PluginConfig, PluginContext
 from scanguard.intake import parse_events
@@ -29,7 +30,7 @@ from scanguard.model.image import Platform
 from scanguard.model.reference import ImageReference
 from scanguard.model.verdict import MergedReport, Verdict
 from scanguard.oci.settings import RegistrySettings
-from scanguard.ports import Backend, Message, MessageKind, Outgoing, RecordQuery, SystemClock
+from scanguard.ports import ALL_LANES, Backend, Lane, Message, MessageKind, Outgoing, RecordQuery, SystemClock
 from scanguard.settings.bind import Bound, BoundInstance, bind, fingerprint
 from scanguard.settings.load import load_settings
 from scanguard.settings.problems import nearest
@@ -144,7 +145,7 @@ class App:
 
     # --- intake -----------------------------------------------------------------------------------------
 
-    async def accept(self, payload: bytes) -> Accepted:
+    async def accept(self, payload: bytes, *, lane: Lane = Lane.FRESH) -> Accepted:
         """Take events in; durable when it returns. Raises EventError for a payload that is no event at all."""
         parsed = parse_events(payload, self.plugins.catalog.event_sources.values())
         excluded = {resource.lower() for resource in self._bound.settings.exclude}
@@ -154,7 +155,7 @@ class App:
             for event in parsed.events
             if event.resource_id.lower() in excluded
         ]
-        return Accepted(await self._send(taken), (*parsed.skipped, *skipped), parsed.rejected)
+        return Accepted(await self._send(taken, lane=lane), (*parsed.skipped, *skipped), parsed.rejected)
 
     async def accept_images(self, names: Sequence[str], *, force: bool = False) -> tuple[str, ...]:
         """Take images in as if somebody had deployed them; raises InvalidReferenceError for a name that is none."""
@@ -171,11 +172,12 @@ class App:
         ]
         return await self._send(events, force=force)
 
-    async def _send(self, events: Sequence[Event], *, force: bool = False) -> tuple[str, ...]:
+    async def _send(self, events: Sequence[Event], *, force: bool = False, lane: Lane = Lane.FRESH) -> tuple[str, ...]:
         messages = [
             Message(
                 kind=MessageKind.INTAKE,
                 id=assessment_id(event),
+                lane=lane,
                 body={"event": event.model_dump(mode="json"), "force": force},
             )
             for event in events
@@ -183,26 +185,31 @@ class App:
         await self.backend.queue.send([Outgoing(message) for message in messages])
         return tuple(message.id for message in messages)
 
+    @property
+    def dead_letters(self) -> DeadLetterDesk:
+        """What was given up."""
+        return DeadLetterDesk(self._engine().context)
+
     # --- work ---------------------------------------------------------------------------------------------
 
     async def work(
         self,
         *,
         until: Sequence[str] | None = None,
+        lanes: Sequence[Lane] = ALL_LANES,
         progress: Callable[[Progress], None] | None = None,
         idle_exit: bool = False,
     ) -> None:
         """Drive the queue.
 
         Args:
+            lanes: Which lanes to take work from, the most urgent first.
             until: Stop when these assessments are judged or dead, and each of their deliveries was tried.
             progress: Told of each step.
             idle_exit: Stop when nothing is pending.
         """
-        settings = self._bound.settings.engine
-        observe = {} if progress is None else {"observe": progress}
-        engine = Engine(self.backend, self._host, limits=_limits(settings), **observe)
-        worker = Worker(engine, concurrency=settings.concurrency, visibility_s=_VISIBILITY_S)
+        concurrency = self._bound.settings.engine.concurrency
+        worker = Worker(self._engine(progress), lanes=lanes, concurrency=concurrency, visibility_s=_VISIBILITY_S)
         remaining = list(until or ())
 
         async def is_finished() -> bool:
@@ -210,9 +217,13 @@ class App:
                 remaining.pop()
             if until is not None:
                 return not remaining
-            return idle_exit and await self._is_idle()
+            return idle_exit and await self._is_idle(lanes)
 
         await worker.run(is_finished)
+
+    def _engine(self, progress: Callable[[Progress], None] | None = None) -> Engine:
+        observe = {} if progress is None else {"observe": progress}
+        return Engine(self.backend, self._host, limits=_limits(self._bound.settings.engine), **observe)
 
     async def _is_settled(self, assessment: str) -> bool:
         stored = await Store(self.backend.state).get(Assessment, assessment)
@@ -222,10 +233,10 @@ class App:
         items = [read_document(OutboxItem, row) for row in rows]
         return all(item.state is not OutboxState.PENDING or item.attempts for item in items)
 
-    async def _is_idle(self) -> bool:
-        if await self.backend.queue.next_visible(ALL_LANES) is not None:
+    async def _is_idle(self, lanes: Sequence[Lane]) -> bool:
+        if await self.backend.queue.next_visible(lanes) is not None:
             return False
-        return not await self.backend.state.overdue(_FAR_FUTURE, limit=1)
+        return set(lanes) != set(ALL_LANES) or not await self.backend.state.overdue(_FAR_FUTURE, limit=1)
 
     # --- answers ------------------------------------------------------------------------------------------
 

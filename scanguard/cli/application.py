@@ -7,8 +7,11 @@ from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
+from scanguard.ports import ALL_LANES, Lane
+
 if TYPE_CHECKING:
     from scanguard.app import Accepted, Progress
+    from scanguard.app.dead_letters import DeadLetterDesk
     from scanguard.hooks import PluginContext
     from scanguard.model.verdict import MergedReport, Verdict
     from scanguard.ports import Backend
@@ -35,7 +38,11 @@ class Application(Protocol):
     ) -> None:
         """Close whatever was opened."""
 
-    async def accept(self, payload: bytes) -> Accepted:
+    @property
+    def dead_letters(self) -> DeadLetterDesk:
+        """What was given up."""
+
+    async def accept(self, payload: bytes, *, lane: Lane = Lane.FRESH) -> Accepted:
         """Take events in; durable when it returns."""
 
     async def accept_images(self, names: Sequence[str], *, force: bool = False) -> tuple[str, ...]:
@@ -45,6 +52,7 @@ class Application(Protocol):
         self,
         *,
         until: Sequence[str] | None = None,
+        lanes: Sequence[Lane] = ALL_LANES,
         progress: Callable[[Progress], None] | None = None,
         idle_exit: bool = False,
     ) -> None:

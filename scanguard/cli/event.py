@@ -12,14 +12,13 @@ from scanguard.cli.output import note, write
 from scanguard.cli.params import judging_options
 from scanguard.cli.running import run
 from scanguard.errors import EventError
+from scanguard.ports import Lane
 
 if TYPE_CHECKING:
     from scanguard.app import Accepted
     from scanguard.cli.application import Application
     from scanguard.cli.judging import Judged
     from scanguard.model.image import Platform
-
-"""Event Grid sends at most 1 MB at a time; a file may hold a few such batches."""
 
 
 @click.command(
@@ -31,6 +30,7 @@ Examples:
 )
 @click.argument("file", type=click.File("rb"))
 @click.option("--no-wait", is_flag=True, help="Only accept: print the ids, and leave the work to `scanguard worker`.")
+@click.option("--bulk", is_flag=True, help="Work that can wait: it uses only what fresh deployments leave.")
 @judging_options
 @click.pass_context
 def event(
@@ -39,6 +39,7 @@ def event(
     *,
     file: BinaryIO,
     no_wait: bool,
+    bulk: bool,
     scanners: tuple[str, ...],
     offline: bool,
     platform: Platform | None,
@@ -54,7 +55,7 @@ def event(
     context = ctx.ensure_object(CliContext)
     payload = read_payload(file)
     app = context.load(offline=offline, scanners=scanners, platform=platform, insecure_registries=insecure_registries)
-    accepted, judged = run(_take(app, payload, no_wait, context))
+    accepted, judged = run(_take(app, payload, no_wait, Lane.BULK if bulk else Lane.FRESH, context))
     ctx.exit(int(_tell(accepted, judged, form=form, limit=limit)))
 
 
@@ -68,11 +69,13 @@ def read_payload(file: BinaryIO) -> bytes:
     return payload
 
 
-async def _take(app: Application, payload: bytes, no_wait: bool, context: CliContext) -> tuple[Accepted, Judged | None]:
+async def _take(
+    app: Application, payload: bytes, no_wait: bool, lane: Lane, context: CliContext
+) -> tuple[Accepted, Judged | None]:
     from scanguard.cli.judging import judge
 
     async with app:
-        accepted = await app.accept(payload)
+        accepted = await app.accept(payload, lane=lane)
         for sentence in accepted.skipped:
             note(f"Skipped: {sentence}")
         for sentence in accepted.rejected:

@@ -15,18 +15,25 @@ from scanguard.cli.context import CliContext
 from scanguard.cli.exit_codes import HELP
 from scanguard.cli.logs import LEVELS, configure_logs
 
+
+def _module(command: str) -> str:
+    return command.replace("-", "_")
+
+
 _BUILT_IN: Final = {
     "scan": "Scan images and judge them.",
     "event": "Take deployment events from a file, and wait for their verdicts.",
     "results": "List stored verdicts, or what runs a vulnerability now.",
     "explain": "Explain a verdict, from event to delivery.",
     "worker": "Go on with accepted work.",
+    "dead-letters": "List, replay or drop what was given up.",
+    "cancel": "Stop work that has no verdict yet.",
     "config": "Write, check and explain the configuration.",
     "plugins": "Show installed plugins, and why one is not loaded.",
     "completion": "Print the completion script of a shell.",
 }
-COMMANDS: Final = {name: help for name, help in _BUILT_IN.items() if find_spec(f"scanguard.cli.{name}")}
-"""Built-in commands in the order of a first day; each is ``scanguard.cli.NAME:NAME``."""
+COMMANDS: Final = {name: help for name, help in _BUILT_IN.items() if find_spec(f"scanguard.cli.{_module(name)}")}
+"""Built-in commands in the order of a first day; each is ``scanguard.cli.NAME:NAME``, with ``_`` for ``-``."""
 
 EPILOG: Final = f"""\b
 Examples:
@@ -101,7 +108,7 @@ def _with_options(ctx: click.Context) -> CliContext:
 
 
 def _imported(name: str) -> click.Command:
-    command = getattr(import_module(f"scanguard.cli.{name}"), name)
+    command = getattr(import_module(f"scanguard.cli.{_module(name)}"), _module(name))
     if not isinstance(command, click.Command):
         raise TypeError(f"scanguard.cli.{name}:{name} is no command")
     return command

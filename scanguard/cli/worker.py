@@ -11,9 +11,10 @@ import click
 from scanguard.cli.context import CliContext
 from scanguard.cli.output import note
 from scanguard.cli.running import run
+from scanguard.ports import ALL_LANES, Lane
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from scanguard.cli.application import Application
 
@@ -22,8 +23,16 @@ _STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 
 @click.command()
 @click.option("--once", is_flag=True, help="Stop when nothing is pending, instead of waiting for more.")
+@click.option(
+    "--lane",
+    "lanes",
+    multiple=True,
+    type=click.Choice([lane.value for lane in ALL_LANES]),
+    help="Take only this kind of work; repeatable, the most urgent first. `heavy` needs disk and CPU, `bulk` can wait. "
+    "[default: fresh, heavy, bulk]",
+)
 @click.pass_context
-def worker(ctx: click.Context, /, *, once: bool) -> None:
+def worker(ctx: click.Context, /, *, once: bool, lanes: tuple[str, ...]) -> None:
     """Go on with accepted work: scans, verdicts, deliveries.
 
     Several workers may run at once. SIGINT or SIGTERM ends it with 0: the step in hand is given up and taken
@@ -31,15 +40,16 @@ def worker(ctx: click.Context, /, *, once: bool) -> None:
     """
     context = ctx.ensure_object(CliContext)
     app = context.load()
-    run(_work(app, once, context.environ))
+    chosen = tuple(Lane(lane) for lane in dict.fromkeys(lanes)) or ALL_LANES
+    run(_work(app, once, chosen, context.environ))
 
 
-async def _work(app: Application, once: bool, environ: Mapping[str, str]) -> None:
+async def _work(app: Application, once: bool, lanes: Sequence[Lane], environ: Mapping[str, str]) -> None:
     from scanguard.cli.progress import progress_listener
 
     async with app:
         with progress_listener(environ) as listen:
-            work = asyncio.create_task(app.work(progress=listen, idle_exit=once))
+            work = asyncio.create_task(app.work(lanes=lanes, progress=listen, idle_exit=once))
             stopped = await _until_signal(work)
     note("Stopped; what is pending stays for the next worker." if stopped else "Nothing is pending.")
 

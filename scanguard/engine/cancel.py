@@ -29,15 +29,18 @@ async def cancel(context: EngineContext, assessment: str, reason: str) -> tuple[
         Whether it was under way, and messages to send. A scan that another deployment waits for goes on; one that
         nobody waits for any more ends, and the worker that has it in hand drops it at its next sign of life.
     """
+    was_under_way = False
 
     def change(one: Assessment) -> tuple[Assessment, None] | None:
-        if one.state not in _UNDER_WAY:
+        nonlocal was_under_way
+        was_under_way = one.state in _UNDER_WAY
+        if not was_under_way:
             return None
         stopped = {"state": AssessmentState.DEAD, "error": f"cancelled: {reason}", "error_kind": CANCELLED}
         return one.model_copy(update=stopped), None
 
     stored = await context.store.update(Assessment, assessment, "", change)
-    if stored is None or stored.document.error_kind != CANCELLED:
+    if stored is None or not was_under_way:
         return False, []
     await context.dead.note(stored.document)
     messages: list[Outgoing] = []

@@ -90,8 +90,11 @@ class DeadLetters:
         """Remove a letter, if there is one."""
         await self._store.state.delete(Row(DeadLetter.TABLE, kind, id, {}))
 
-    async def page(self, kind: DeadKind, *, after: str = "", limit: int = 100) -> Sequence[DeadLetter]:
-        """Letters of a kind in the order of their ids; those that no longer hold are removed on the way."""
+    async def page(self, kind: DeadKind, *, after: str = "", limit: int = 100) -> tuple[Sequence[DeadLetter], str]:
+        """Letters of a kind in the order of their ids, and where the next page starts (empty at the end).
+
+        Those that no longer hold are removed on the way.
+        """
         rows = await self._store.state.page(DeadLetter.TABLE, kind, after=after, limit=limit)
         letters = [read_document(DeadLetter, row) for row in rows]
         holding = []
@@ -101,7 +104,7 @@ class DeadLetters:
                 holding.append(letter)
             else:
                 await self.forget(letter.kind, letter.id)
-        return holding
+        return holding, rows[-1].key if len(rows) == limit else ""
 
     async def replay(self, letter: DeadLetter) -> list[Outgoing]:
         """Start again what a letter is about; the letter goes when the caller has sent the messages.

@@ -11,11 +11,9 @@ from datetime import timedelta
 from scanguard.engine.engine import Engine
 from scanguard.engine.messages import sweep_message
 from scanguard.errors import BackendError, ScanguardError
-from scanguard.ports import MESSAGE_SCHEMA_VERSION, Delivery, Lane, Message
+from scanguard.ports import ALL_LANES, MESSAGE_SCHEMA_VERSION, Delivery, Lane, Message
 
 log = logging.getLogger("scanguard.worker")
-
-ALL_LANES = (Lane.FRESH, Lane.HEAVY, Lane.BULK)
 
 
 class Worker:

@@ -27,6 +27,10 @@ _ADVICE: Final = {
     "PluginContractError": "update the plugin, or report this to its author",
     "PluginMissingError": "install the plugin that the message names",
     "PlatformError": "check that the platform can be reached and that scanguard may read the resource",
+    "SinkError": "check that the sink's destination can be reached and written",
+    "NotifyError": "check the notifier's address and credentials, and that its service is up",
+    "ConfigError": "correct the configuration, as `scanguard config check` says",
+    "Cancelled": "somebody stopped it on purpose",
     "SecretError": "check that the secret reference names something that exists here",
 }
 

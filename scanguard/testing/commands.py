@@ -11,12 +11,14 @@ from typing import Self
 from click.testing import CliRunner, Result
 
 from scanguard.app import Accepted, AppOptions, Progress
+from scanguard.app.dead_letters import DeadLetterDesk
 from scanguard.cli.context import CliContext
 from scanguard.cli.root import cli
 from scanguard.hooks import PluginContext
 from scanguard.model.verdict import MergedReport, Verdict
-from scanguard.ports import Backend
+from scanguard.ports import ALL_LANES, Backend, Lane
 from scanguard.testing.memory import MemoryBackend
+from scanguard.testing.rig import Rig
 from scanguard.testing.samples import NOW
 
 
@@ -77,7 +79,12 @@ class FakeApplication:
         """Close."""
         self.is_open = False
 
-    async def accept(self, payload: bytes) -> Accepted:
+    @property
+    def dead_letters(self) -> DeadLetterDesk:
+        """What the backend in memory holds."""
+        return DeadLetterDesk(Rig(memory=self.memory).engine.context)
+
+    async def accept(self, payload: bytes, *, lane: Lane = Lane.FRESH) -> Accepted:
         """Note the payload; accept every canned verdict unless told otherwise."""
         self.payloads.append(payload)
         return self.accepts or Accepted(ids=self._ids, skipped=(), rejected=())
@@ -91,6 +98,7 @@ class FakeApplication:
         self,
         *,
         until: Sequence[str] | None = None,
+        lanes: Sequence[Lane] = ALL_LANES,
         progress: Callable[[Progress], None] | None = None,
         idle_exit: bool = False,
     ) -> None:

@@ -19,7 +19,6 @@ from scanguard.engine.engine import Engine
 from scanguard.engine.limits import EngineLimits
 from scanguard.engine.messages import sweep_message
 from scanguard.engine.plan import Hosted, HostedPolicy, HostedScanner, NoticeRule, Plan, PolicyRef
-from scanguard.engine.worker import ALL_LANES
 from scanguard.errors import BackendError, ImageNotFoundError, PluginMissingError, ScanguardError
 from scanguard.hooks import Notice, PluginConfig, PolicyInput, ScannerSpec, ScanRequest, Ticket
 from scanguard.model.deployment import Container, Deployment, Event
@@ -29,7 +28,7 @@ from scanguard.model.rate import Rate
 from scanguard.model.report import Coverage, CoverageItem, CoverageStatus, ScannerInfo, ScanReport
 from scanguard.model.severity import Severity
 from scanguard.model.verdict import Outcome, PolicyDecision, Reason, Verdict
-from scanguard.ports import Delivery, Lane, Message, MessageKind, Outgoing, Receipt
+from scanguard.ports import ALL_LANES, Delivery, Lane, Message, MessageKind, Outgoing, Receipt
 from scanguard.testing.memory import Crash, MemoryBackend
 
 VISIBILITY_S = 60.0
@@ -162,8 +161,14 @@ class AlwaysPass:
 class Rig:
     """One engine, restartable, and everything around it."""
 
-    def __init__(self, *, limits: EngineLimits | None = None, scanners: Sequence[str] = ("one",)) -> None:
-        self.memory = MemoryBackend()
+    def __init__(
+        self,
+        *,
+        limits: EngineLimits | None = None,
+        scanners: Sequence[str] = ("one",),
+        memory: MemoryBackend | None = None,
+    ) -> None:
+        self.memory = memory or MemoryBackend()
         self.limits = limits or EngineLimits(chance=random.Random(0))  # noqa: S311  # jitter, not a secret
         self.scanners = {name: RigScanner(self, name) for name in scanners}
         self.sink = RigDestination(rig=self)

@@ -11,9 +11,9 @@ from scanguard.backends import embedded
 from scanguard.engine.documents import Assessment, AssessmentState
 from scanguard.engine.engine import Engine
 from scanguard.engine.limits import EngineLimits
-from scanguard.engine.worker import ALL_LANES, Worker
+from scanguard.engine.worker import Worker
 from scanguard.errors import BackendError
-from scanguard.ports import Backend, Message, MessageKind, Outgoing
+from scanguard.ports import ALL_LANES, Backend, Message, MessageKind, Outgoing
 from scanguard.testing.rig import Rig, RigHost
 
 FAST = EngineLimits(backoff_s=0.05, max_backoff_s=0.1, rearm_s=0.2)
