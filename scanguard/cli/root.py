@@ -21,6 +21,7 @@ _BUILT_IN: Final = {
     "results": "List stored verdicts, or what runs a vulnerability now.",
     "explain": "Explain a verdict, from event to delivery.",
     "worker": "Go on with accepted work.",
+    "serve": "Take deployment events over HTTP, and work on them.",
     "config": "Write, check and explain the configuration.",
     "plugins": "Show installed plugins, and why one is not loaded.",
     "completion": "Print the completion script of a shell.",

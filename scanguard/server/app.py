@@ -14,7 +14,7 @@ from scanguard.server.events import EventsEndpoint
 from scanguard.server.gate import Gate
 from scanguard.server.health import Health
 from scanguard.server.limits import RateLimits, Slots
-from scanguard.server.problems import RequestRefusedError
+from scanguard.server.problems import RequestRefusedError, internal_error
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -39,7 +39,7 @@ def build_app(app: App, settings: ServerSettings, access: Access, *, health: Hea
     limits = RateLimits(settings.rate_per_s, settings.client_rate_per_s, time.monotonic)
     inner = Starlette(
         routes=routes(app, settings, access, limits, health or Health(app.backend)),
-        exception_handlers={RequestRefusedError: _refused, HTTPException: _not_routed},
+        exception_handlers={RequestRefusedError: _refused, HTTPException: _not_routed, Exception: _failed},
     )
     inner.router.redirect_slashes = False  # a redirect would repeat the query, and the key in it
     return Gate(inner, limits, max_header_bytes=settings.max_header_bytes, loopback_only=access.is_open)
@@ -60,6 +60,10 @@ async def _refused(request: Request, exc: Exception) -> Response:
     if not isinstance(exc, RequestRefusedError):
         raise exc
     return exc.response()
+
+
+async def _failed(request: Request, exc: Exception) -> Response:
+    return internal_error().response()
 
 
 async def _not_routed(request: Request, exc: Exception) -> Response:

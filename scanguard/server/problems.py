@@ -62,3 +62,8 @@ def store_unavailable(retry_after_s: float = 30.0) -> RequestRefusedError:
     """
     text = "the store does not answer now; nothing was taken in: send it again"
     return RequestRefusedError(503, "store-unavailable", text, retry_after_s=retry_after_s)
+
+
+def internal_error() -> RequestRefusedError:
+    """500: a fault of ours. Event Grid sends again."""
+    return RequestRefusedError(500, "internal", "internal error; the log has the details")
