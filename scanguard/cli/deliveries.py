@@ -1,38 +1,15 @@
-"""What became of a verdict's deliveries, read from the outbox."""
+"""What became of a verdict's deliveries, in words."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
-
-from pydantic import ValidationError
+from typing import Final
 
 from scanguard.engine.documents import OutboxItem, OutboxState
 from scanguard.render.explain import DeliveryLine
 from scanguard.render.text import ago, count
 
-if TYPE_CHECKING:
-    from scanguard.ports import Backend
-
-_PAGE: Final = 100
 _KINDS: Final = {"sink": "stored by", "notifier": "told by", "action": "action by"}
-
-
-async def deliveries_of(backend: Backend, assessment: str) -> list[OutboxItem]:
-    """Every delivery of an assessment that no later revision overtook; of an unreadable (newer) row nothing."""
-    items: list[OutboxItem] = []
-    after = ""
-    while rows := await backend.state.page(OutboxItem.TABLE, assessment, after=after, limit=_PAGE):
-        for row in rows:
-            try:
-                items.append(OutboxItem.model_validate(row.body))
-            except ValidationError:
-                continue
-        after = rows[-1].key
-    return sorted(
-        (item for item in items if item.state is not OutboxState.OVERTAKEN),
-        key=lambda item: (item.created_at, item.kind, item.instance),
-    )
 
 
 def delivery_line(item: OutboxItem, now: datetime) -> DeliveryLine:

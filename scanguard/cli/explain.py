@@ -12,8 +12,6 @@ from scanguard.cli.params import format_option
 from scanguard.cli.running import run
 
 if TYPE_CHECKING:
-    from pydantic import JsonValue
-
     from scanguard.cli.application import Application
 
 
@@ -38,7 +36,8 @@ def explain(ctx: click.Context, /, *, subject: str, form: str) -> None:
 
 
 async def _explain(app: Application, subject: str, form: str) -> None:
-    from scanguard.cli.deliveries import deliveries_of, delivery_line
+    from scanguard.app.stored import deliveries_of, delivery_json
+    from scanguard.cli.deliveries import delivery_line
     from scanguard.cli.lookup import find_one
     from scanguard.render.explain import explain_document
     from scanguard.render.json_text import verdicts_json
@@ -50,8 +49,7 @@ async def _explain(app: Application, subject: str, form: str) -> None:
         now = app.backend.clock.now()
         freshness = app.freshness(verdict)
     if form == "json":
-        told: list[JsonValue] = [item.model_dump(mode="json", exclude={"lease", "lease_until"}) for item in items]
-        write(verdicts_json([verdict], reports, deliveries=told))
+        write(verdicts_json([verdict], reports, deliveries=[delivery_json(item) for item in items]))
     else:
         lines = [delivery_line(item, now) for item in items]
         show(explain_document(verdict, reports, now=now, deliveries=lines, freshness=freshness))

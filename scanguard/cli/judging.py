@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from scanguard.cli.deliveries import deliveries_of, delivery_line
+from scanguard.app.stored import deliveries_of
+from scanguard.cli.deliveries import delivery_line
 from scanguard.cli.exit_codes import ExitCode, code_of, worst_code
 from scanguard.cli.output import note, show, write
 from scanguard.cli.progress import progress_listener

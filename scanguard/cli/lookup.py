@@ -3,46 +3,21 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from scanguard.errors import InvalidReferenceError
-from scanguard.model.reference import ImageReference
+from scanguard.app.stored import by_image
 from scanguard.ports import RecordQuery
 from scanguard.render.text import listing, neutralise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from scanguard.cli.application import Application
     from scanguard.model.verdict import Verdict
-    from scanguard.ports import Backend
 
 LEAST_PREFIX: Final = 4
 _ID: Final = re.compile(rf"[0-9A-Za-z_-]{{{LEAST_PREFIX},64}}")
 _AMBIGUOUS_SHOWN: Final = 5
-
-
-def image_spellings(text: str) -> Iterator[str]:
-    """The ways the records may know an image: as typed, normalised, and, without tag or digest, its repository."""
-    yield text
-    try:
-        reference = ImageReference.parse(text)
-    except InvalidReferenceError:  # a digest alone, or a local locator
-        return
-    yield str(reference)
-    if reference.digest is None and ":" not in text.rpartition("/")[2]:
-        yield reference.name
-
-
-async def by_image(backend: Backend, query: RecordQuery) -> Sequence[Verdict]:
-    """The query's answer for the first spelling of its image that has one."""
-    for spelling in image_spellings(query.image or ""):
-        if found := await backend.records.query(replace(query, image=spelling)):
-            return found
-    return ()
 
 
 async def find_one(app: Application, text: str) -> Verdict:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -13,8 +12,6 @@ if TYPE_CHECKING:
     from scanguard.model.image import Platform
 
 DEFAULT_LIMIT: Final = 25
-_LENGTH: Final = re.compile(r"(\d{1,6})(m|h|d|w)")
-_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -26,19 +23,14 @@ class SinceType(click.ParamType[datetime]):
 
     def convert(self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """Read it, or fail with the ways to write it."""
+        from scanguard.app.stored import parse_since
+
         if isinstance(value, datetime):
             return value
         try:
-            return _moment(value.strip(), datetime.now(UTC))
+            return parse_since(value.strip(), datetime.now(UTC))
         except (ValueError, OverflowError):
             self.fail(f"{value!r} is no moment: write 30m, 24h, 7d, 2w, 2024-01-15 or 2024-01-15T10:00:00Z", param, ctx)
-
-
-def _moment(text: str, now: datetime) -> datetime:
-    if length := _LENGTH.fullmatch(text):
-        return now - timedelta(**{_UNITS[length[2]]: int(length[1])})
-    moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 class PlatformType(click.ParamType[Any]):

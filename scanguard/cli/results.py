@@ -89,7 +89,7 @@ def results(
 async def _query(
     app: Application, query: RecordQuery
 ) -> tuple[Sequence[Verdict], Mapping[str, MergedReport], datetime]:
-    from scanguard.cli.lookup import by_image
+    from scanguard.app.stored import by_image
 
     async with app:
         verdicts = await (by_image(app.backend, query) if query.image else app.backend.records.query(query))

@@ -28,6 +28,7 @@ _BUILT_IN: Final = {
     "worker": "Go on with accepted work.",
     "dead-letters": "List, replay or drop what was given up.",
     "cancel": "Stop work that has no verdict yet.",
+    "serve": "Take deployment events over HTTP, and work on them.",
     "config": "Write, check and explain the configuration.",
     "plugins": "Show installed plugins, and why one is not loaded.",
     "completion": "Print the completion script of a shell.",

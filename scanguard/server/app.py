@@ -10,11 +10,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from scanguard.server.api import VerdictsApi
+from scanguard.server.door import Door
 from scanguard.server.events import EventsEndpoint
 from scanguard.server.gate import Gate
 from scanguard.server.health import Health
 from scanguard.server.limits import RateLimits, Slots
-from scanguard.server.problems import RequestRefusedError
+from scanguard.server.problems import RequestRefusedError, internal_error
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -37,22 +39,28 @@ def build_app(app: App, settings: ServerSettings, access: Access, *, health: Hea
         health: Answers the probes; given by a caller who wants to say that the service stops.
     """
     limits = RateLimits(settings.rate_per_s, settings.client_rate_per_s, time.monotonic)
+    door = Door(access, limits, Slots(settings.max_concurrent), settings.store_timeout_s)
     inner = Starlette(
-        routes=routes(app, settings, access, limits, health or Health(app.backend)),
-        exception_handlers={RequestRefusedError: _refused, HTTPException: _not_routed},
+        routes=routes(app, settings, door, health or Health(app.backend)),
+        exception_handlers={RequestRefusedError: _refused, HTTPException: _not_routed, Exception: _failed},
     )
     inner.router.redirect_slashes = False  # a redirect would repeat the query, and the key in it
     return Gate(inner, limits, max_header_bytes=settings.max_header_bytes, loopback_only=access.is_open)
 
 
-def routes(app: App, settings: ServerSettings, access: Access, limits: RateLimits, health: Health) -> list[BaseRoute]:
-    """Every route."""
-    events = EventsEndpoint(app, settings, access, limits, Slots(settings.max_concurrent))
+def routes(app: App, settings: ServerSettings, door: Door, health: Health) -> list[BaseRoute]:
+    """Every route; :mod:`scanguard.server.openapi` describes them."""
+    events = EventsEndpoint(app, settings, door)
+    api = VerdictsApi(app, door)
     return [
         Route("/events", events.post, methods=["POST"]),
         Route("/events", events.options, methods=["OPTIONS"]),
         Route("/healthz", health.live, methods=["GET"]),
         Route("/readyz", health.ready, methods=["GET"]),
+        Route("/api/v1/verdicts", api.list_verdicts, methods=["GET"]),
+        Route("/api/v1/verdicts/{id}", api.one_verdict, methods=["GET"]),
+        Route("/api/v1/verdicts/{id}/explanation", api.explanation, methods=["GET"]),
+        Route("/api/v1/openapi.json", api.openapi, methods=["GET"]),
     ]
 
 
@@ -60,6 +68,10 @@ async def _refused(request: Request, exc: Exception) -> Response:
     if not isinstance(exc, RequestRefusedError):
         raise exc
     return exc.response()
+
+
+async def _failed(request: Request, exc: Exception) -> Response:
+    return internal_error().response()
 
 
 async def _not_routed(request: Request, exc: Exception) -> Response:

@@ -7,7 +7,6 @@ again is useless.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from dataclasses import dataclass
@@ -15,16 +14,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import JSONResponse, Response
 
-from scanguard.errors import BackendError, EventError
+from scanguard.errors import EventError
 from scanguard.server.body import check_type, read_body
-from scanguard.server.problems import RequestRefusedError, store_unavailable
+from scanguard.server.problems import RequestRefusedError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from scanguard.app import Accepted, App
-    from scanguard.server.access import Access
-    from scanguard.server.limits import RateLimits, Slots
+    from scanguard.server.door import Door
     from scanguard.settings.server import ServerSettings
 
 MAX_SENTENCES: Final = 20
@@ -41,17 +39,12 @@ class EventsEndpoint:
 
     app: App
     settings: ServerSettings
-    access: Access
-    limits: RateLimits
-    slots: Slots
+    door: Door
 
     async def post(self, request: Request) -> Response:
         """Take a delivery in; 200 once what it holds is durable."""
-        caller = await self.access.require(request, "events")
-        request.scope["scanguard.caller"] = caller.name
-        self.limits.admit()
-        check_type(request)
-        with self.slots.taken():
+        async with self.door.opened(request, "events") as caller:
+            check_type(request)
             body = await read_body(request, self.settings.max_body_bytes, self.settings.body_timeout_s)
             code = validation_code(body)
             if code is not None:
@@ -64,8 +57,8 @@ class EventsEndpoint:
 
         The callback address that a sender may name is never called: it could be any address.
         """
-        if self.access.presents_any(request) or not self.access.takes_tokens:
-            await self.access.require(request, "events")
+        if self.door.access.presents_any(request) or not self.door.access.takes_tokens:
+            await self.door.access.require(request, "events")
         origin = request.headers.get("webhook-request-origin", "").strip().lower()
         headers = {"Allow": "OPTIONS, POST"}
         if origin and origin in {known.lower() for known in self.settings.webhook_origins}:
@@ -76,18 +69,12 @@ class EventsEndpoint:
         return Response(status_code=200, headers=headers)
 
     async def _accept(self, body: bytes) -> Accepted:
-        try:
-            async with asyncio.timeout(self.settings.store_timeout_s):
+        # What was written although it took too long is the same assessment when the event comes again.
+        async with self.door.store():
+            try:
                 return await self.app.accept(body)
-        except EventError as exc:
-            raise RequestRefusedError(400, "unreadable", exc.message) from exc
-        except BackendError as exc:
-            log.error("events were not taken in: %s", exc)
-            raise store_unavailable() from exc
-        except TimeoutError as exc:
-            # What was written nevertheless is the same assessment when the event comes again.
-            log.error("events were not taken in: the store took longer than %g s", self.settings.store_timeout_s)
-            raise store_unavailable() from exc
+            except EventError as exc:
+                raise RequestRefusedError(400, "unreadable", exc.message) from exc
 
 
 def validation_code(body: bytes) -> str | None:

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from scanguard.server.problems import RequestRefusedError
+from scanguard.server.problems import RequestRefusedError, internal_error
 from scanguard.settings.server import is_loopback
 
 if TYPE_CHECKING:
@@ -55,11 +55,8 @@ class Gate:
             # Its text may hold what was sent, so it is shown only to who asks for it.
             log.error("internal error: path=%s error=%s", _path(scope), type(exc).__name__)
             log.debug("internal error", exc_info=exc)
-            if answer.status:
-                raise
-            await RequestRefusedError(500, "internal", "internal error; the log has the details").response()(
-                scope, receive, answer
-            )
+            if not answer.status:
+                await internal_error().response()(scope, receive, answer)
         finally:
             if access_log.isEnabledFor(logging.INFO):
                 _tell(scope, answer.status, time.perf_counter() - started)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
@@ -12,6 +13,8 @@ from starlette.responses import Response
 from scanguard.errors import ScanguardError
 
 MEDIA_TYPE: Final = "application/problem+json"
+STORE_RETRY_S: Final = 30.0
+log = logging.getLogger("scanguard.server")
 _TYPE: Final = "urn:scanguard:problem:"
 
 
@@ -54,11 +57,20 @@ class RequestRefusedError(ScanguardError):
         return Response(json.dumps(document), self.status, headers, MEDIA_TYPE)
 
 
-def store_unavailable(retry_after_s: float = 30.0) -> RequestRefusedError:
+def store_unavailable(why: str) -> RequestRefusedError:
     """503: the store does not answer; nothing was acknowledged, so the sender sends again.
 
     Thirty seconds is the least that Event Grid waits after a 503
     (https://learn.microsoft.com/en-us/azure/event-grid/delivery-and-retry).
+
+    Args:
+        why: For the log; whoever asks is not told of paths here.
     """
-    text = "the store does not answer now; nothing was taken in: send it again"
-    return RequestRefusedError(503, "store-unavailable", text, retry_after_s=retry_after_s)
+    log.error("the store does not answer: %s", why)
+    text = "the store does not answer now; nothing was taken in: ask again later"
+    return RequestRefusedError(503, "store-unavailable", text, retry_after_s=STORE_RETRY_S)
+
+
+def internal_error() -> RequestRefusedError:
+    """500: a fault of ours. Event Grid sends again."""
+    return RequestRefusedError(500, "internal", "internal error; the log has the details")

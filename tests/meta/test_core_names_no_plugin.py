@@ -16,9 +16,13 @@ EXEMPT = ("scanguard/testing/",)
 
 
 def plugin_names() -> set[str]:
-    """Every plugin of this repository by entry point and extra, and vendors that have one sooner or later."""
+    """Every plugin of this repository by entry point and extra, and vendors that have one sooner or later.
+
+    An extra without a distribution of ours is a part of the core that needs more libraries.
+    """
     core, *plugins = members()
-    extras = set(core.pyproject["project"]["optional-dependencies"]) - {"all"}
+    optional = core.pyproject["project"]["optional-dependencies"]
+    extras = {name for name, needed in optional.items() if any(one.startswith("scanguard-") for one in needed)}
     entry_points = {name for plugin in plugins for name in plugin.pyproject["project"]["entry-points"]["scanguard"]}
     return VENDORS | extras | entry_points | {plugin.package for plugin in plugins}
 

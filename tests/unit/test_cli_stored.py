@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scanguard.cli.params import _moment
+from scanguard.app.stored import parse_since
 from scanguard.engine.documents import OutboxItem, OutboxState
 from scanguard.model.verdict import Outcome
 from scanguard.ports import Lane, Row
@@ -72,7 +72,7 @@ def test_what_runs_a_vulnerability_now() -> None:
     ],
 )
 def test_moments_are_read(text: str, expected: datetime) -> None:
-    assert _moment(text, NOW) == expected
+    assert parse_since(text, NOW) == expected
 
 
 @pytest.mark.parametrize("text", ["yesterday", "24", "2024-13-01", "999999w", "", "-1h"])
