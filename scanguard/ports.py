@@ -135,6 +135,18 @@ class Delivery:
     delivered: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class QueueDepth:
+    """How full a lane is; ``messages`` may be approximate and counts what is hidden or held too.
+
+    ``ready_since`` is when the oldest message that could be taken now became visible; None when there is none, or
+    when the queue cannot tell.
+    """
+
+    messages: int = 0
+    ready_since: datetime | None = None
+
+
 class Queue(Protocol):
     """At-least-once messages with a time before which they are not seen. They never expire."""
 
@@ -155,6 +167,9 @@ class Queue(Protocol):
 
     async def next_visible(self, lanes: Sequence[Lane]) -> datetime | None:
         """When the earliest message of these lanes is, or becomes, visible; None when there is none."""
+
+    async def depths(self) -> Mapping[Lane, QueueDepth]:
+        """How full every lane is; for people and metrics, never for decisions."""
 
 
 class ReportStore(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from scanguard.backends.sqlite import Database, from_micros, to_micros
 from scanguard.errors import ConflictError
-from scanguard.ports import Clock, Delivery, Lane, Message, Outgoing
+from scanguard.ports import Clock, Delivery, Lane, Message, Outgoing, QueueDepth
 
 
 class SqliteQueue:
@@ -98,6 +98,20 @@ class SqliteQueue:
             ).fetchone()
         )
         return None if micros is None else from_micros(micros)
+
+    async def depths(self) -> Mapping[Lane, QueueDepth]:
+        """How full every lane is."""
+        now = to_micros(self._clock.now())
+        found = await self._database.read(
+            lambda db: db.execute(
+                "SELECT lane, COUNT(*), MIN(CASE WHEN visible_at <= ? THEN visible_at END) FROM queue GROUP BY lane",
+                (now,),
+            ).fetchall()
+        )
+        depths = {
+            lane: QueueDepth(number, None if since is None else from_micros(since)) for lane, number, since in found
+        }
+        return {lane: depths.get(lane.value, QueueDepth()) for lane in Lane}
 
     async def _touch(self, delivery: Delivery, statement: str, moment: int) -> bool:
         number, _, token = delivery.receipt.partition(":")

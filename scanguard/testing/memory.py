@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from scanguard.errors import ConflictError
 from scanguard.model.verdict import Verdict
-from scanguard.ports import Backend, Delivery, Lane, Message, Outgoing, RecordQuery, Row
+from scanguard.ports import Backend, Delivery, Lane, Message, Outgoing, QueueDepth, RecordQuery, Row
 
 T = TypeVar("T")
 
@@ -199,6 +199,16 @@ class MemoryQueue:
     async def next_visible(self, lanes: Sequence[Lane]) -> datetime | None:
         """When the earliest message is visible."""
         return min((item.visible_at for item in self.items if item.message.lane in lanes), default=None)
+
+    async def depths(self) -> Mapping[Lane, QueueDepth]:
+        """How full every lane is."""
+
+        def of(lane: Lane) -> QueueDepth:
+            items = [item.visible_at for item in self.items if item.message.lane is lane]
+            ready = [moment for moment in items if moment <= self._clock.now()]
+            return QueueDepth(len(items), min(ready, default=None))
+
+        return await self._faults.around(lambda: {lane: of(lane) for lane in Lane})
 
     def _take(self, item: _Queued, visibility_s: float) -> Delivery:
         item.visible_at = self._clock.now() + timedelta(seconds=visibility_s)
