@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     )
     from scanguard.hooks import (
         API_VERSION,
+        BatchScanner,
         CommandSpec,
         DeploymentPlatform,
         EventSourceSpec,
@@ -101,8 +102,8 @@ _HOMES = {
         "SecretError SinkError"
     ),
     "scanguard.hooks": (
-        "API_VERSION CommandSpec DeploymentPlatform EventSourceSpec Notice Notifier NotifierSpec PlatformSpec "
-        "PluginConfig PluginContext Policy PolicyInput PolicySpec RegistryCredentialSpec ScanRequest Scanner "
+        "API_VERSION BatchScanner CommandSpec DeploymentPlatform EventSourceSpec Notice Notifier NotifierSpec "
+        "PlatformSpec PluginConfig PluginContext Policy PolicyInput PolicySpec RegistryCredentialSpec ScanRequest Scanner "
         "ScannerSpec SecretStore SecretStoreSpec Sink SinkSpec Ticket hookimpl"
     ),
     "scanguard.model.deployment": "Container Deployment Event",
@@ -129,6 +130,7 @@ __all__ = [
     "ActionError",
     "AddressRefusedError",
     "BackendError",
+    "BatchScanner",
     "Clock",
     "CommandSpec",
     "ComplianceCheck",

@@ -1,4 +1,4 @@
-"""Holding a scan task's lease while a step runs."""
+"""Holding the lease of a scan task, or of a poller, while a step runs."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from scanguard.engine.context import EngineContext
-from scanguard.engine.documents import ScanTask
+from scanguard.engine.documents import Document
 from scanguard.errors import BackendError
 
 T = TypeVar("T")
 
 
 class Lease:
-    """A task's lease, taken already; ``owner`` is the token that proves it."""
+    """A lease that was taken already; ``owner`` is the token that proves it."""
 
-    def __init__(self, context: EngineContext, task: str, owner: str) -> None:
+    def __init__(self, context: EngineContext, kind: type[Document], partition: str, owner: str) -> None:
         self._context = context
-        self._task = task
+        self._kind = kind
+        self._partition = partition
         self._owner = owner
 
     async def run(self, step: Coroutine[Any, Any, T]) -> T | None:
@@ -39,14 +40,14 @@ class Lease:
         while True:
             await asyncio.sleep(self._context.limits.lease_s / 3)
             try:
-                stored = await self._context.store.update(ScanTask, self._task, "", self._renewed)
+                stored = await self._context.store.update(self._kind, self._partition, "", self._renewed)
             except BackendError:
                 continue  # the lease may end; whoever takes over finds the intent
-            if stored is None or stored.document.lease != self._owner:
+            if stored is None or getattr(stored.document, "lease", "") != self._owner:
                 return
 
-    def _renewed(self, task: ScanTask) -> tuple[ScanTask, datetime] | None:
-        if task.lease != self._owner:
+    def _renewed(self, document: Document) -> tuple[Document, datetime] | None:
+        if getattr(document, "lease", "") != self._owner:
             return None
         until = self._context.limits.lease_until(self._context.now())
-        return task.model_copy(update={"lease_until": until}), until
+        return document.model_copy(update={"lease_until": until}), until

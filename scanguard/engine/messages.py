@@ -7,6 +7,7 @@ from typing import Final
 from scanguard.engine.documents import OutboxItem, ScanTask
 from scanguard.ports import Lane, Message, MessageKind
 
+POLL: Final = "poll"
 REARM: Final = "rearm"
 """The periodic job that sends again the message of every row that is overdue."""
 
@@ -19,6 +20,11 @@ def assess_message(assessment: str, lane: Lane) -> Message:
 def scan_message(task: ScanTask) -> Message:
     """The message that advances a task."""
     return Message(kind=MessageKind.SCAN, id=task.id, lane=task.lane)
+
+
+def poll_message(instance: str) -> Message:
+    """The message that polls a page of a scanner instance's tickets."""
+    return Message(kind=MessageKind.SCAN, id=instance, body={POLL: True})
 
 
 def deliver_message(item: OutboxItem) -> Message:

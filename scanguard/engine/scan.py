@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Coroutine
 from datetime import datetime
@@ -12,8 +13,9 @@ from scanguard.engine.dead import DeadKind
 from scanguard.engine.documents import TERMINAL_TASK, ScanTask, TaskState, Waiter
 from scanguard.engine.guard import call_plugin
 from scanguard.engine.lease import Lease
-from scanguard.engine.messages import assess_message, scan_message
+from scanguard.engine.messages import POLL, assess_message, scan_message
 from scanguard.engine.plan import HostedScanner, Progress
+from scanguard.engine.polling import POLLED_GRACE, Polling
 from scanguard.engine.store import Stored, read_document
 from scanguard.engine.transitions import ScanOutcome, after, belonging, due, phase, report_name
 from scanguard.engine.turns import Turns
@@ -29,6 +31,8 @@ from scanguard.model.image import ResolvedImage
 from scanguard.model.report import ScanReport
 from scanguard.ports import Message, MessageKind, Outgoing
 
+log = logging.getLogger("scanguard.scan")
+
 WAKE_PAGE = 100
 _WAKE_AFTER = "wake_after"
 T = TypeVar("T")
@@ -43,19 +47,27 @@ class ScanHandler:
         self._store = context.store
         self._limits = context.limits
         self._turns = Turns(context)
+        self._polling = Polling(context)
 
     async def handle(self, message: Message) -> list[Outgoing]:
         """Advance the task the message names."""
         if _WAKE_AFTER in message.body:
             return await self._wake(message.id, str(message.body[_WAKE_AFTER]))
+        if POLL in message.body:
+            return await self._poll(message.id)
         stored = await self._store.get(ScanTask, message.id)
         if stored is None:
             return []
+        return await self._go_on(stored)
+
+    async def _go_on(self, stored: Stored[ScanTask]) -> list[Outgoing]:
         if stored.document.state in TERMINAL_TASK:
             return await self._ended(stored.document)
         now = self._context.now()
         if _later(stored.document.lease_until, now) or _later(stored.document.not_before, now):
             return []
+        if self._is_polled_with_others(stored.document):
+            return await self._polling.enrol(stored.document)
         waiting = await self._turns.wait(stored)
         return await self._step(stored) if waiting is None else waiting
 
@@ -65,7 +77,7 @@ class ScanHandler:
         if task is None or task.lease != owner:
             return []
         step = self._advance(task, crashed=was is TaskState.INTENT)
-        outcome = await Lease(self._context, task.id, owner).run(step)
+        outcome = await Lease(self._context, ScanTask, task.id, owner).run(step)
         if outcome is None:
             return []
         if isinstance(outcome, ScannerThrottledError):
@@ -99,11 +111,7 @@ class ScanHandler:
             return ScanTimeoutError(f"{task.instance} did not finish by {task.deadline:%Y-%m-%d %H:%M:%S} UTC")
         self._context.observe(Progress("", source.name, task.instance, "scanning"))
         try:
-            answer = await self._ask(task, source, crashed=crashed)
-            if isinstance(answer, ScanReport):
-                report = belonging(answer, task)
-                await self._backend.reports.put(report_name(task), report.model_dump_json().encode())
-            return answer
+            return await self._kept(task, await self._ask(task, source, crashed=crashed))
         except BackendError:
             raise
         except ScanguardError as exc:
@@ -147,12 +155,69 @@ class ScanHandler:
         stored = await self._store.update(ScanTask, task.id, "", change)
         if stored is None or stored.document.lease not in ("", owner):
             return []
-        settled = stored.document
-        source = task.source
-        self._context.observe(Progress("", source.name if source else task.digest, task.instance, *phase(settled)))
+        return await self._following(task, stored.document)
+
+    async def _following(self, before: ScanTask, settled: ScanTask) -> list[Outgoing]:
+        """What follows a step that was saved."""
+        source = before.source
+        name = source.name if source else before.digest
+        self._context.observe(Progress("", name, before.instance, *phase(settled)))
         if settled.state in TERMINAL_TASK:
-            return await self._ended(settled, failed_before=task.failures > 0)
+            return await self._ended(settled, failed_before=before.failures > 0)
+        if self._is_polled_with_others(settled):
+            return await self._polling.enrol(settled)
         return [Outgoing(scan_message(settled), settled.not_before)]
+
+    # --- tickets that are polled together -----------------------------------------------------------------
+
+    def _is_polled_with_others(self, task: ScanTask) -> bool:
+        if task.state is not TaskState.SUBMITTED:
+            return False
+        try:
+            return self._context.host.scanner(task.instance).spec.poll_many > 0
+        except ScanguardError:
+            return False  # its own step says what is wrong with the instance
+
+    async def _poll(self, instance: str) -> list[Outgoing]:
+        try:
+            return await self._polling.ask(instance, self._settle_polled)
+        except BackendError:
+            raise
+        except ScanguardError as exc:
+            log.warning("tickets are left to their own messages: instance=%s error=%s", instance, exc)
+            return []
+
+    async def _settle_polled(self, polled: ScanTask, outcome: ScanOutcome, owner: str) -> list[Outgoing]:
+        """Save what came of a ticket, unless the task has changed in the meantime."""
+        now = self._context.now()
+        named = polled.model_copy(update={"lease": owner})  # names the report
+        outcome = await self._kept(named, outcome)
+
+        def change(current: ScanTask) -> tuple[ScanTask, datetime | None] | None:
+            if (current.state, current.run, current.ticket) != (polled.state, polled.run, polled.ticket):
+                return None
+            held = current.model_copy(update={"lease": owner})
+            settled = after(held, outcome, now, self._limits).model_copy(update={"lease": ""})
+            return settled, due(settled, self._limits.rearm_at(now), slack=POLLED_GRACE)
+
+        stored = await self._store.update(ScanTask, polled.id, "", change)
+        if stored is None or stored.document.run != polled.run:
+            return []
+        if stored.document.ticket is None:
+            await self._polling.withdraw(polled)
+        return await self._following(polled, stored.document)
+
+    async def _kept(self, task: ScanTask, outcome: ScanOutcome) -> ScanOutcome:
+        """The outcome, its report stored if it is one of this image."""
+        if not isinstance(outcome, ScanReport):
+            return outcome
+        try:
+            await self._backend.reports.put(report_name(task), belonging(outcome, task).model_dump_json().encode())
+        except BackendError:
+            raise
+        except ScanguardError as exc:
+            return exc
+        return outcome
 
     async def _ended(self, task: ScanTask, *, failed_before: bool = False) -> list[Outgoing]:
         """Say so to everybody who waits, and keep the list of dead letters true."""

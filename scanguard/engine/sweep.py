@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from scanguard.engine.context import EngineContext
 from scanguard.engine.documents import Assessment, OutboxItem, ScanTask
-from scanguard.engine.messages import REARM, assess_message, deliver_message, scan_message
+from scanguard.engine.messages import REARM, assess_message, deliver_message, poll_message, scan_message
+from scanguard.engine.polling import Poller
 from scanguard.engine.store import NewerSchemaError, read_document
 from scanguard.errors import BackendError, ConflictError
 from scanguard.ports import Message, Outgoing, Row
@@ -43,6 +44,8 @@ def _wake_up(row: Row) -> list[Outgoing]:
             return [Outgoing(assess_message(assessment.id, assessment.lane))]
         if row.table == ScanTask.TABLE:
             return [Outgoing(scan_message(read_document(ScanTask, row)))]
+        if row.table == Poller.TABLE:
+            return [Outgoing(poll_message(read_document(Poller, row).instance))]
         if row.table == OutboxItem.TABLE:
             return [Outgoing(deliver_message(read_document(OutboxItem, row)))]
     except NewerSchemaError:

@@ -104,11 +104,11 @@ def _again(task: ScanTask, submit: TaskState) -> dict[str, object]:
     return {"state": TaskState.SUBMITTED if task.ticket is not None else submit}
 
 
-def due(task: ScanTask, rearm: datetime) -> datetime | None:
+def due(task: ScanTask, rearm: datetime, *, slack: timedelta = timedelta(seconds=1)) -> datetime | None:
     """When somebody must look at the task again."""
     if task.state in TERMINAL_TASK:
         return None
-    grace = rearm if task.not_before is None else max(rearm, task.not_before + timedelta(seconds=1))
+    grace = rearm if task.not_before is None else max(rearm, task.not_before + slack)
     return grace
 
 

@@ -32,7 +32,7 @@ class Turns:
             hosted = self._context.host.scanner(task.instance)
         except ScanguardError:
             return None  # the step itself says what is wrong with the instance
-        if self._context.now() >= task.deadline or await self._is_now(task, hosted):
+        if self._context.now() >= task.deadline or await is_now(self._context, hosted, task.slot):
             return None
         count = requests_of(task, hosted)
         is_poll = task.state is TaskState.SUBMITTED
@@ -40,14 +40,6 @@ class Turns:
         if turn.booked and turn.at <= self._context.now():
             return None
         return await self._postpone(stored, hosted, turn, count)
-
-    async def _is_now(self, task: ScanTask, hosted: HostedScanner) -> bool:
-        """Whether the slot that the task has booked is this moment."""
-        if task.slot is None or not hosted.rates:
-            return False
-        late = timedelta(seconds=SlotBook(hosted.rates, {}).late_s)
-        now = self._context.now()
-        return task.slot <= now <= task.slot + late and not await self._context.quotas.is_closed(task.instance)
 
     async def _postpone(
         self, stored: Stored[ScanTask], hosted: HostedScanner, turn: Turn, count: int
@@ -67,6 +59,14 @@ class Turns:
             await self._context.quotas.give_back(hosted, turn, count)
         self._context.observe(Progress("", task.digest, task.instance, "waiting", f"for its turn, {at:%H:%M:%S} UTC"))
         return [Outgoing(scan_message(waiting), at)]
+
+
+async def is_now(context: EngineContext, hosted: HostedScanner, slot: datetime | None) -> bool:
+    """Whether a slot that was booked before is this moment."""
+    if slot is None or not hosted.rates:
+        return False
+    late = timedelta(seconds=SlotBook(hosted.rates, {}).late_s)
+    return slot <= context.now() <= slot + late and not await context.quotas.is_closed(hosted.instance)
 
 
 def _deadline(task: ScanTask, hosted: HostedScanner, turn: Turn) -> datetime:

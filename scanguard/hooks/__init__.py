@@ -10,7 +10,7 @@ from __future__ import annotations
 from scanguard.hooks.context import PluginConfig, PluginContext
 from scanguard.hooks.delivery import Notice, Notifier, NotifierSpec, Sink, SinkSpec
 from scanguard.hooks.policy import Policy, PolicyInput, PolicySpec
-from scanguard.hooks.scanner import Scanner, ScannerSpec, ScanRequest, Ticket
+from scanguard.hooks.scanner import BatchScanner, Scanner, ScannerSpec, ScanRequest, Ticket
 from scanguard.hooks.specs import API_VERSION, Catalog, Hooks, hookimpl, hookspec
 from scanguard.hooks.surroundings import (
     CommandSpec,
@@ -24,6 +24,7 @@ from scanguard.hooks.surroundings import (
 
 __all__ = [
     "API_VERSION",
+    "BatchScanner",
     "Catalog",
     "CommandSpec",
     "DeploymentPlatform",

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from pydantic import JsonValue
 
+from scanguard.errors import ScanError
 from scanguard.hooks.context import PluginConfig, PluginContext
 from scanguard.model.image import ResolvedImage
 from scanguard.model.rate import Rate
@@ -56,6 +57,16 @@ class Scanner(Protocol):
         """Close clients and children."""
 
 
+class BatchScanner(Scanner, Protocol):
+    """A scanner that can ask after many scans with one request."""
+
+    async def poll_many(self, tickets: Sequence[Ticket]) -> Sequence[ScanReport | Ticket | ScanError]:
+        """Ask after scans; an answer for each ticket in their order: a report, a ticket, or what went wrong with it.
+
+        What concerns all of them is raised.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class ScannerSpec:
     """A scanner on offer.
@@ -63,6 +74,7 @@ class ScannerSpec:
     ``fingerprint`` gives the options that change a result (all of them, by default): scans with different
     fingerprints are different tasks. ``heavy`` says that it needs disk, CPU or many minutes of a worker.
     ``step_timeout_s`` bounds one call of ``submit`` or ``poll``; ``scan_timeout_s`` a scan from submit to report.
+    ``poll_many`` says how many tickets one call of :meth:`BatchScanner.poll_many` takes; 0 when there is no such call.
     ``quota`` limits the requests of one instance, all workers together, unless its configuration says otherwise;
     each call of ``submit``, ``poll``, ``poll_many`` or ``find`` counts as ``requests_per_call``.
     """
@@ -75,5 +87,6 @@ class ScannerSpec:
     heavy: bool = False
     step_timeout_s: float = 600.0
     scan_timeout_s: float = 1800.0
+    poll_many: int = 0
     quota: tuple[Rate, ...] = ()
     requests_per_call: int = 1

@@ -287,17 +287,17 @@ class MemoryRecords:
         return [v for v in self.verdicts.values() if v.deployment.resource_id.lower() == resource_id.lower()]
 
     def _matches(self, verdict: Verdict, query: RecordQuery) -> bool:
-        latest = max(self._of(verdict.deployment.resource_id), key=_observed)
+        if query.id is not None and not verdict.id.startswith(query.id):
+            return False
         wants_latest = query.latest_only or query.vulnerability is not None
         checks = (
-            query.id is None or verdict.id.startswith(query.id),
             query.resource is None or verdict.deployment.resource_id.lower() == query.resource.lower(),
             query.since is None or verdict.decided_at >= query.since,
             query.image is None or query.image in _image_names(verdict),
             query.severity is None
             or any(n and s.rank >= query.severity.rank for i in verdict.images for s, n in i.counts.items()),
             query.vulnerability is None or self._has(verdict, query.vulnerability.upper()),
-            not wants_latest or latest.id == verdict.id,
+            not wants_latest or max(self._of(verdict.deployment.resource_id), key=_observed).id == verdict.id,
         )
         return all(checks)
 

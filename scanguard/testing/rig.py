@@ -19,7 +19,7 @@ from scanguard.engine.engine import Engine
 from scanguard.engine.limits import EngineLimits
 from scanguard.engine.messages import sweep_message
 from scanguard.engine.plan import Hosted, HostedPolicy, HostedScanner, NoticeRule, Plan, PolicyRef
-from scanguard.errors import BackendError, ImageNotFoundError, PluginMissingError, ScanguardError
+from scanguard.errors import BackendError, ImageNotFoundError, PluginMissingError, ScanError, ScanguardError
 from scanguard.hooks import Notice, PluginConfig, PolicyInput, ScannerSpec, ScanRequest, Ticket
 from scanguard.model.deployment import Container, Deployment, Event
 from scanguard.model.finding import Finding, Package
@@ -52,6 +52,9 @@ class RigScanner:
     wait_s: float = 0.0
     can_find: bool = True
     faults: list[ScanguardError] = field(default_factory=list)
+    ticket_faults: list[ScanError | Ticket] = field(default_factory=list)
+    asked: list[int] = field(default_factory=list)
+    """How many tickets each ``poll_many`` asked after."""
     submitted: list[str] = field(default_factory=list)
     calls: list[tuple[str, datetime]] = field(default_factory=list)
     """Every request it got, and when."""
@@ -77,6 +80,15 @@ class RigScanner:
         """Ask after a scan."""
         self._called("poll")
         return self.report(*self.tickets[str(ticket.value["key"])])
+
+    async def poll_many(self, tickets: Sequence[Ticket]) -> Sequence[ScanReport | Ticket | ScanError]:
+        """Ask after many scans with one request; each of ``ticket_faults`` is the answer to one ticket."""
+        self._called("poll_many")
+        self.asked.append(len(tickets))
+        return [
+            self.ticket_faults.pop(0) if self.ticket_faults else self.report(*self.tickets[str(ticket.value["key"])])
+            for ticket in tickets
+        ]
 
     async def find(self, request: ScanRequest) -> Ticket | None:
         """Look for a scan that may have been submitted."""
@@ -178,6 +190,7 @@ class Rig:
         self.describe_faults: list[ScanguardError] = []
         self.missing_images: set[str] = set()
         self.scan_timeout_s = 1800.0
+        self.poll_many = 0
         self.rates: tuple[Rate, ...] = ()
         self.plan = Plan(
             chain="rig",
@@ -322,6 +335,7 @@ class RigHost:
             config=PluginConfig,
             build=lambda config, context: scanner,
             scan_timeout_s=self._rig.scan_timeout_s,
+            poll_many=self._rig.poll_many,
         )
         return HostedScanner(instance, spec, "options", lambda: scanner, self._rig.rates)
 
