@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         ImageTooLargeError,
         InvalidReferenceError,
         NotifyError,
+        NotifyRefusedError,
         PlatformError,
         PlatformMismatchError,
         PluginError,
@@ -94,11 +95,11 @@ if TYPE_CHECKING:
 _HOMES = {
     "scanguard.errors": (
         "ActionError AddressRefusedError BackendError ConfigError EventError ImageCorruptError ImageNotFoundError "
-        "ImageTooLargeError InvalidReferenceError NotifyError PlatformError PlatformMismatchError PluginError "
-        "PolicyError ProcessError RegistryAuthError RegistryError RegistryRefusedError RegistryThrottledError "
-        "RegistryUnavailableError ScanError ScanTargetNotFoundError ScanTimeoutError ScanUnsupportedError "
-        "ScanguardError ScannerAuthError ScannerOutputError ScannerThrottledError ScannerUnavailableError "
-        "SecretError SinkError"
+        "ImageTooLargeError InvalidReferenceError NotifyError NotifyRefusedError PlatformError "
+        "PlatformMismatchError PluginError PolicyError ProcessError RegistryAuthError RegistryError "
+        "RegistryRefusedError RegistryThrottledError RegistryUnavailableError ScanError ScanTargetNotFoundError "
+        "ScanTimeoutError ScanUnsupportedError ScanguardError ScannerAuthError ScannerOutputError "
+        "ScannerThrottledError ScannerUnavailableError SecretError SinkError"
     ),
     "scanguard.hooks": (
         "API_VERSION CommandSpec DeploymentPlatform EventSourceSpec Notice Notifier NotifierSpec PlatformSpec "
@@ -161,6 +162,7 @@ __all__ = [
     "Notifier",
     "NotifierSpec",
     "NotifyError",
+    "NotifyRefusedError",
     "Outcome",
     "Package",
     "Platform",
