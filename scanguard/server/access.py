@@ -99,8 +99,9 @@ class Access:
         )
 
     def _by_key(self, request: Request, permission: Permission) -> list[Caller]:
-        presented = [request.headers[name] for name in KEY_HEADERS if name in request.headers]
-        if permission == "events":
+        headers = request.headers
+        presented = [text for name in KEY_HEADERS if (text := headers.get(name)) is not None]
+        if permission == "events" and request.scope["query_string"]:
             presented += request.query_params.getlist(KEY_PARAMETER)[:1]
         return [caller for text in presented if (caller := self._keys.find(text)) is not None]
 
