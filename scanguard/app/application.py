@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, Self
 
 from scanguard.app.dead_letters import DeadLetterDesk
-from scanguard.app.grouped import GroupedSender
 from scanguard.app.host import PluginHost, Surroundings
 from scanguard.backends import embedded
 from scanguard.engine.documents import Assessment, AssessmentState, OutboxItem, OutboxState, assessment_id
@@ -41,7 +40,6 @@ DATA_VARIABLE: Final = "SCANGUARD_DATA_DIR"
 LOCAL_SCHEMES: Final = ("oci", "oci-archive", "docker-archive")
 _VISIBILITY_S: Final = 30.0
 _PAGE: Final = 100
-Part = TypeVar("Part")
 _FAR_FUTURE: Final = datetime(9000, 1, 1, tzinfo=UTC)
 
 
@@ -86,7 +84,6 @@ class App:
         self._host = host
         self._data_dir = data_dir
         self._open: Backend | None = None
-        self._sender: GroupedSender | None = None
         self._stack = AsyncExitStack()
 
     @classmethod
@@ -116,8 +113,6 @@ class App:
     async def __aenter__(self) -> Self:
         """Open the backend."""
         self._open = await self._stack.enter_async_context(embedded(self._data_dir))
-        self._sender = GroupedSender(self._open.queue)
-        self._stack.push_async_callback(self._sender.aclose)
         return self
 
     async def __aexit__(
@@ -125,19 +120,15 @@ class App:
     ) -> None:
         """Close plugins and backend."""
         await self._host.aclose()
-        self._open = self._sender = None
+        self._open = None
         await self._stack.aclose()
 
     @property
     def backend(self) -> Backend:
         """The five ports."""
-        return self._opened(self._open)
-
-    @staticmethod
-    def _opened(part: Part | None) -> Part:
-        if part is None:
+        if self._open is None:
             raise RuntimeError("the application is not open: use it in `async with`")
-        return part
+        return self._open
 
     @property
     def settings(self) -> Settings:
@@ -191,7 +182,7 @@ class App:
             )
             for event in events
         ]
-        await self._opened(self._sender).send([Outgoing(message) for message in messages])
+        await self.backend.queue.send([Outgoing(message) for message in messages])
         return tuple(message.id for message in messages)
 
     @property
