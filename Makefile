@@ -35,6 +35,9 @@ format: set-up ## Put the code into shape.
 integration: set-up ## Tests with real parts (registry, Debian root); a missing part is skipped and said.
 	$(BIN)/python -m pytest -q -m integration $(PYTEST_ARGS)
 
+bench: set-up ## Every figure of speed, as one table (FULL=1: up to 100,000 deployments).
+	@$(BIN)/python benchmarks $(if $(FULL),--full)
+
 lock: set-up ## Write constraints.txt anew: exact versions for every supported Python, no addresses.
 	$(BIN)/python tools/lock.py
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 from scanguard.backends.sqlite import Database, from_micros, to_micros
 from scanguard.errors import ConflictError
 from scanguard.ports import Clock, Delivery, Lane, Message, Outgoing, QueueDepth
+from scanguard.tokens import unique_token
 
 
 class SqliteQueue:
@@ -53,7 +53,7 @@ class SqliteQueue:
                     "ORDER BY visible_at, id LIMIT ?",
                     (lane.value, to_micros(now), limit - len(taken)),
                 ).fetchall():
-                    token = secrets.token_hex(8)
+                    token = unique_token()
                     db.execute(
                         "UPDATE queue SET visible_at = ?, receipt = ?, delivered = delivered + 1 WHERE id = ?",
                         (until, token, number),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import Any
 from scanguard.backends.sqlite import Database, from_micros, to_micros
 from scanguard.errors import ConflictError
 from scanguard.ports import Row
+from scanguard.tokens import unique_token
 
 _COLUMNS = "tbl, part, key, body, due, etag"
 
@@ -35,7 +35,7 @@ class SqliteState:
 
     async def insert(self, row: Row) -> Row:
         """Create, or ConflictError."""
-        fresh = replace(row, etag=secrets.token_hex(8))
+        fresh = replace(row, etag=unique_token())
 
         def work(db: sqlite3.Connection) -> None:
             try:
@@ -48,7 +48,7 @@ class SqliteState:
 
     async def replace(self, row: Row) -> Row:
         """Write over the version read, or ConflictError."""
-        fresh = replace(row, etag=secrets.token_hex(8))
+        fresh = replace(row, etag=unique_token())
 
         def work(db: sqlite3.Connection) -> None:
             changed = db.execute(

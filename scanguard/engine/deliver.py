@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from datetime import datetime, timedelta
 
 from scanguard.engine.context import EngineContext
@@ -10,10 +9,12 @@ from scanguard.engine.documents import OutboxItem, OutboxState
 from scanguard.engine.guard import call_plugin
 from scanguard.engine.messages import deliver_message
 from scanguard.engine.plan import Progress
+from scanguard.engine.store import Stored
 from scanguard.errors import ActionError, BackendError, NotifyError, ScanguardError, SinkError
 from scanguard.hooks import Notice
 from scanguard.model.verdict import MergedReport, Verdict
 from scanguard.ports import Message, Outgoing, Receipt, RecordQuery
+from scanguard.tokens import unique_token
 
 _LEASE_SLACK_S = 30.0
 
@@ -30,28 +31,31 @@ class DeliverHandler:
     async def handle(self, message: Message) -> list[Outgoing]:
         """Deliver the item the message names, unless that is done, not due, or in other hands."""
         assessment, _, item_id = message.id.partition("/")
-        owner = secrets.token_hex(8)
-        item = await self._acquire(assessment, item_id, owner)
-        if item is not None and item.state is OutboxState.DEAD:
+        owner = unique_token()
+        held = await self._acquire(assessment, item_id, owner)
+        if held is None:
+            return []
+        item = held.document
+        if item.state is OutboxState.DEAD:
             await self._context.dead.note(item)
-        if item is None or item.state is not OutboxState.PENDING or item.lease != owner:
+        if item.state is not OutboxState.PENDING or item.lease != owner:
             return []
         found = await self._backend.records.query(RecordQuery(id=assessment, limit=1))
         if not found:
             raise BackendError(f"the verdict of {assessment} is missing from the store", target=assessment)
         if found[0].revision > item.revision:
-            return await self._settle(item, owner, {"state": OutboxState.OVERTAKEN}, None)
+            return await self._settle(held, owner, {"state": OutboxState.OVERTAKEN}, None)
         try:
             receipt = await self._send(item, found[0])
         except BackendError:
             raise
         except ScanguardError as exc:
-            return await self._failed(item, owner, exc)
+            return await self._failed(held, owner, exc)
         self._context.observe(Progress(assessment, "", item.instance, "delivering", receipt.reference))
         delivered = {"state": OutboxState.DONE, "reference": receipt.reference, "delivered_at": receipt.delivered_at}
-        return await self._settle(item, owner, {**delivered, "error": "", "error_kind": ""}, None)
+        return await self._settle(held, owner, {**delivered, "error": "", "error_kind": ""}, None)
 
-    async def _acquire(self, assessment: str, item_id: str, owner: str) -> OutboxItem | None:
+    async def _acquire(self, assessment: str, item_id: str, owner: str) -> Stored[OutboxItem] | None:
         now = self._context.now()
 
         def change(item: OutboxItem) -> tuple[OutboxItem, datetime] | None:
@@ -62,8 +66,7 @@ class DeliverHandler:
             until = now + timedelta(seconds=self._longest(item) + _LEASE_SLACK_S)
             return item.model_copy(update={"lease": owner, "lease_until": until}), until
 
-        stored = await self._store.update(OutboxItem, assessment, item_id, change)
-        return stored.document if stored else None
+        return await self._store.update(OutboxItem, assessment, item_id, change)
 
     def _longest(self, item: OutboxItem) -> float:
         """Seconds one delivery may take; a lease outlives that."""
@@ -93,18 +96,19 @@ class DeliverHandler:
         found = {name: await self._context.merged.get(name) for name in names}
         return {name: merged for name, merged in found.items() if merged is not None}
 
-    async def _failed(self, item: OutboxItem, owner: str, error: ScanguardError) -> list[Outgoing]:
+    async def _failed(self, held: Stored[OutboxItem], owner: str, error: ScanguardError) -> list[Outgoing]:
+        item = held.document
         now = self._context.now()
         attempts = item.attempts + 1
         noted = {"attempts": attempts, "error": error.message, "error_kind": type(error).__name__}
         self._context.observe(Progress(item.assessment, "", item.instance, "failed", error.message))
         if not error.is_retryable or attempts >= self._limits.delivery_attempts:
-            return await self._settle(item, owner, {**noted, "state": OutboxState.DEAD}, None)
+            return await self._settle(held, owner, {**noted, "state": OutboxState.DEAD}, None)
         at = self._limits.retry_at(now, attempts, error.retry_after_s)
-        return await self._settle(item, owner, {**noted, "not_before": at}, at)
+        return await self._settle(held, owner, {**noted, "not_before": at}, at)
 
     async def _settle(
-        self, item: OutboxItem, owner: str, update: dict[str, object], again: datetime | None
+        self, held: Stored[OutboxItem], owner: str, update: dict[str, object], again: datetime | None
     ) -> list[Outgoing]:
         def change(current: OutboxItem) -> tuple[OutboxItem, datetime | None] | None:
             if current.lease != owner:
@@ -112,7 +116,8 @@ class DeliverHandler:
             settled = current.model_copy(update={**update, "lease": "", "lease_until": None})
             return settled, None if again is None else self._limits.rearm_at(again)
 
-        stored = await self._store.update(OutboxItem, *item.address, change)
+        item = held.document
+        stored = await self._store.update(OutboxItem, *item.address, change, known=held)
         if stored is not None and stored.document.state is OutboxState.DEAD:
             await self._context.dead.note(stored.document)
         return [] if again is None else [Outgoing(deliver_message(item), again)]

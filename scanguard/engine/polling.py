@@ -6,7 +6,6 @@ when to ask next, and how far the round has come. Each task stays the truth abou
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
@@ -32,6 +31,7 @@ from scanguard.hooks import Ticket
 from scanguard.model.base import Instant
 from scanguard.model.report import ScanReport
 from scanguard.ports import Outgoing, Row
+from scanguard.tokens import unique_token
 
 POLLED_GRACE: Final = timedelta(minutes=10)
 """How long after its time a task that others are polled with is looked after on its own."""
@@ -121,7 +121,7 @@ class Polling:
         waiting = await self._wait(hosted)
         if waiting is not None:
             return waiting
-        owner = secrets.token_hex(8)
+        owner = unique_token()
         poller = await self._acquire(instance, owner)
         if poller is None:
             return []

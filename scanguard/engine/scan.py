@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Coroutine
 from datetime import datetime
 from typing import Any, TypeVar
@@ -30,6 +29,7 @@ from scanguard.hooks import ScanRequest, Ticket
 from scanguard.model.image import ResolvedImage
 from scanguard.model.report import ScanReport
 from scanguard.ports import Message, MessageKind, Outgoing
+from scanguard.tokens import unique_token
 
 log = logging.getLogger("scanguard.scan")
 
@@ -72,10 +72,11 @@ class ScanHandler:
         return await self._step(stored) if waiting is None else waiting
 
     async def _step(self, stored: Stored[ScanTask]) -> list[Outgoing]:
-        owner = secrets.token_hex(8)
-        task, was = await self._acquire(stored, owner)
-        if task is None or task.lease != owner:
+        owner = unique_token()
+        held, was = await self._acquire(stored, owner)
+        if held is None or held.document.lease != owner:
             return []
+        task = held.document
         step = self._advance(task, crashed=was is TaskState.INTENT)
         outcome = await Lease(self._context, ScanTask, task.id, owner).run(step)
         if outcome is None:
@@ -83,9 +84,9 @@ class ScanHandler:
         if isinstance(outcome, ScannerThrottledError):
             at = self._limits.retry_at(self._context.now(), 1, outcome.retry_after_s)
             await self._context.quotas.close(task.instance, at)
-        return await self._settle(task, owner, outcome)
+        return await self._settle(held, owner, outcome)
 
-    async def _acquire(self, known: Stored[ScanTask], owner: str) -> tuple[ScanTask | None, TaskState]:
+    async def _acquire(self, known: Stored[ScanTask], owner: str) -> tuple[Stored[ScanTask] | None, TaskState]:
         """Take the lease, saving the intent to submit; a task that is not to be touched now comes back as it is."""
         was = TaskState.PENDING
         now = self._context.now()
@@ -101,7 +102,7 @@ class ScanHandler:
             return task.model_copy(update=update), until
 
         stored = await self._store.update(ScanTask, known.document.id, "", change, known=known)
-        return (stored.document if stored else None), was
+        return stored, was
 
     async def _advance(self, task: ScanTask, *, crashed: bool) -> ScanOutcome:
         source = task.source
@@ -142,7 +143,7 @@ class ScanHandler:
             returns=returns,
         )
 
-    async def _settle(self, task: ScanTask, owner: str, outcome: ScanOutcome) -> list[Outgoing]:
+    async def _settle(self, held: Stored[ScanTask], owner: str, outcome: ScanOutcome) -> list[Outgoing]:
         """Save what came of the step, unless the lease was lost to somebody who goes on instead."""
         now = self._context.now()
 
@@ -152,7 +153,8 @@ class ScanHandler:
             settled = after(current, outcome, now, self._limits).model_copy(update={"lease": "", "lease_until": None})
             return settled, due(settled, self._limits.rearm_at(now))
 
-        stored = await self._store.update(ScanTask, task.id, "", change)
+        task = held.document
+        stored = await self._store.update(ScanTask, task.id, "", change, known=held)
         if stored is None or stored.document.lease not in ("", owner):
             return []
         return await self._following(task, stored.document)

@@ -83,7 +83,8 @@ class Tasks:
         await self._store.ensure(waiter, None)
         now = self._clock.now()
         fresh = self._new(name, image, hosted, assessment, now)
-        task = (await self._store.ensure(fresh, self._limits.rearm_at(now))).document
+        stored = await self._store.get(ScanTask, name) or await self._store.ensure(fresh, self._limits.rearm_at(now))
+        task = stored.document
         if task is not fresh and not want.is_fresh(task, image):
             found = await self._store.update(ScanTask, name, "", lambda task: self._reopened(task, fresh, want, now))
             task = found.document if found else fresh

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 from scanguard.engine.engine import Engine
@@ -46,6 +46,7 @@ class Worker:
         self._sweep_s = sweep_s
         self._poll_s = poll_s
         self._changed = asyncio.Event()
+        self._in_hand: dict[str, tuple[Delivery, float]] = {}
 
     async def run(self, is_finished: Callable[[], Awaitable[bool]]) -> None:
         """Work until ``is_finished`` says so (asked whenever something was handled, and when idle).
@@ -53,13 +54,14 @@ class Worker:
         What is under way then is let finish; cancelling stops at once, and what was under way comes again.
         """
         running: set[asyncio.Task[None]] = set()
-        sweeping = asyncio.create_task(self._sweep_for_ever())
+        beside = (asyncio.create_task(self._sweep_for_ever()), asyncio.create_task(self._hold_for_ever()))
         try:
             while not await is_finished():
                 self._changed.clear()
                 free = self._concurrency - len(running)
                 taken = await self._receive(free) if free else []
                 for delivery in taken:
+                    self._in_hand[delivery.receipt] = (delivery, time.monotonic())
                     task = asyncio.create_task(self._process(delivery))
                     running.add(task)
                     task.add_done_callback(running.discard)
@@ -67,9 +69,9 @@ class Worker:
                     await self._pause()
             await asyncio.gather(*running)
         finally:
-            for task in (sweeping, *running):
+            for task in (*beside, *running):
                 task.cancel()
-            await asyncio.gather(sweeping, *running, return_exceptions=True)
+            await asyncio.gather(*beside, *running, return_exceptions=True)
 
     async def _receive(self, limit: int) -> Sequence[Delivery]:
         try:
@@ -91,14 +93,13 @@ class Worker:
             await self._give_back(delivery, 1)
             return
         try:
-            async with self._held(delivery):
-                following = await self._engine.handle(message)
-                await self._queue.send(following)
+            await self._queue.send(await self._engine.handle(message))
             await self._queue.ack(delivery)
         except ScanguardError as exc:
             log.warning("kind=%s id=%s comes again: %s", message.kind, message.id, exc)
             await self._give_back(delivery, delivery.delivered)
         finally:
+            self._in_hand.pop(delivery.receipt, None)
             self._changed.set()
 
     async def _give_back(self, delivery: Delivery, failures: int) -> None:
@@ -108,24 +109,20 @@ class Worker:
         except BackendError as exc:
             log.warning("could not give a message back, its visibility will end: %s", exc)
 
-    @asynccontextmanager
-    async def _held(self, delivery: Delivery) -> AsyncIterator[None]:
-        """Renew a message's visibility while it is worked on."""
-
-        async def renew() -> None:
-            while True:
-                await asyncio.sleep(self._visibility_s / 3)
+    async def _hold_for_ever(self) -> None:
+        """Renew the visibility of whatever is worked on; one task for all, for most messages take no time."""
+        while True:
+            await asyncio.sleep(self._visibility_s / 6)
+            now = time.monotonic()
+            for delivery, since in list(self._in_hand.values()):
+                if now - since < self._visibility_s / 4:
+                    continue
                 try:
                     await self._queue.extend(delivery, self._visibility_s)
                 except BackendError as exc:
                     log.warning("could not hold a message any longer, it may come twice: %s", exc)
-
-        renewing = asyncio.create_task(renew())
-        try:
-            yield
-        finally:
-            renewing.cancel()
-            await asyncio.wait({renewing})
+                if delivery.receipt in self._in_hand:
+                    self._in_hand[delivery.receipt] = (delivery, now)
 
     async def _sweep_for_ever(self) -> None:
         while True:
