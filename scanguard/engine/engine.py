@@ -108,6 +108,8 @@ class Engine:
                 pass
         if noted is None:
             raise BackendError(f"{message.kind} {message.id}: {note.error}") from exc
+        if isinstance(noted.document, ScanTask) and noted.document.state is TaskState.FAILED:
+            self.context.observe(Progress("", "", noted.document.instance, "failed", note.error, "scan"))
         return [Outgoing(message, note.again(noted.document.attempts))]
 
 

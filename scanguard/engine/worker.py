@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from scanguard.engine.engine import Engine
-from scanguard.engine.messages import sweep_message
+from scanguard.engine.messages import correlation_of, sweep_message
 from scanguard.errors import BackendError, ScanguardError
 from scanguard.ports import ALL_LANES, MESSAGE_SCHEMA_VERSION, Delivery, Lane, Message
+from scanguard.telemetry.metrics import count_message
 
 log = logging.getLogger("scanguard.worker")
 
@@ -89,16 +91,22 @@ class Worker:
         if message is None or message.schema_version > MESSAGE_SCHEMA_VERSION:
             log.error("a message of another version is left to another worker: %.200r", delivery.raw)
             await self._give_back(delivery, 1)
+            count_message("unknown", "foreign")
             return
+        began, outcome = time.monotonic(), "stopped"
         try:
             async with self._held(delivery):
                 following = await self._engine.handle(message)
                 await self._queue.send(following)
             await self._queue.ack(delivery)
+            outcome = "handled"
         except ScanguardError as exc:
-            log.warning("kind=%s id=%s comes again: %s", message.kind, message.id, exc)
+            about = {"correlation_id": correlation_of(message)}
+            log.warning("kind=%s id=%s comes again: %s", message.kind, message.id, exc, extra=about)
             await self._give_back(delivery, delivery.delivered)
+            outcome = "again"
         finally:
+            count_message(message.kind.value, outcome, time.monotonic() - began)
             self._changed.set()
 
     async def _give_back(self, delivery: Delivery, failures: int) -> None:
