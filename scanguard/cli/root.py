@@ -13,7 +13,7 @@ import click
 
 from scanguard.cli.context import CliContext
 from scanguard.cli.exit_codes import HELP
-from scanguard.telemetry.logs import FORMATS, LEVELS, configure_logs
+from scanguard.telemetry import FORMATS, LEVELS
 
 
 def _module(command: str) -> str:
@@ -182,5 +182,7 @@ def cli(
 
     Without a configuration, images are scanned with what is installed and judged by the default chain.
     """
+    from scanguard.telemetry.logs import configure_logs
+
     ctx.obj = _with_options(ctx)
     configure_logs(log_level, log_format)

@@ -150,8 +150,8 @@ def _stop(provider: MeterProvider) -> None:
 
     def stop() -> None:
         try:
-            provider.shutdown(timeout_millis=FLUSH_S * 1_000)
-        except Exception as exc:  # the SDK raises Exception itself when a reader missed its deadline
+            provider.shutdown(timeout_millis=2 * FLUSH_S * 1_000)
+        except Exception as exc:  # the SDK raises Exception itself when a reader fails to stop
             log.warning("the last metrics may not have been exported: %s", exc)
 
     stopping = threading.Thread(target=stop, name="scanguard-metrics-stop", daemon=True)

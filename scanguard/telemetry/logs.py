@@ -8,14 +8,12 @@ from typing import Final, TextIO
 from scanguard.telemetry.formats import JsonFormatter, KeyValueFormatter
 from scanguard.telemetry.records import SafeRecords
 
-LEVELS: Final = ("debug", "info", "warning", "error")
-FORMATS: Final = ("text", "json")
 CHATTY: Final = ("httpx", "httpcore", "azure", "urllib3", "asyncio")
 """Libraries that would write whole addresses and headers, with whatever stands in them."""
 
 
 def log_handler(form: str = "text", stream: TextIO | None = None) -> logging.Handler:
-    """A handler that writes safe lines in one of ``FORMATS`` to a stream, standard error by default."""
+    """A handler that writes safe lines to a stream, standard error by default; ``form`` is one of ``FORMATS``."""
     handler = logging.StreamHandler(stream)
     handler.addFilter(SafeRecords())
     handler.setFormatter(JsonFormatter() if form == "json" else KeyValueFormatter())

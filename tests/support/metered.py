@@ -10,7 +10,7 @@ from scanguard.testing.images import build_image, write_oci_folder
 
 CONFIG = """\
 version: 1
-engine: {backoff_s: 0.05, max_backoff_s: 0.1, attempts: 2}
+engine: {backoff_s: 0.05, max_backoff_s: 0.1, attempts: 2, delivery_attempts: 1}
 chains:
   default:
     scanners: {use: [looks, refuses]}

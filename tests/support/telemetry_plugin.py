@@ -93,7 +93,7 @@ class Notifier:
 
     async def send(self, notice: Notice) -> Receipt:
         if self.config.fails:
-            raise NotifyError("nobody listens", is_retryable=False)
+            raise NotifyError("nobody listens")
         return Receipt("acme", notice.key, self.context.clock.now())
 
     async def aclose(self) -> None:
