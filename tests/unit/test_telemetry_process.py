@@ -171,7 +171,8 @@ async def test_a_collector_that_is_away_or_slow_neither_stops_the_work_nor_the_s
         code, err = await ended(process)
     assert code == 0, err
     assert "Nothing is pending." in err
-    assert f"the last metrics were not exported within {FLUSH_S:.0f} s" in err
+    if how != "refuses":  # of which older exporters say so themselves, and do not try again
+        assert f"the last metrics were not exported within {FLUSH_S:.0f} s" in err
     assert time.monotonic() - began < FLUSH_S + 20
 
 
