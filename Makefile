@@ -9,7 +9,7 @@ export PYTHON
 export MAKE_GOAL = $(firstword $(MAKECMDGOALS))
 PYTEST_ARGS ?=
 
-.PHONY: help demo test check format integration lock wheels clean set-up set-up-run
+.PHONY: help demo test check format integration lock docs wheels clean set-up set-up-run
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,11 @@ integration: set-up ## Tests with real parts (registry, Debian root); a missing 
 
 lock: set-up ## Write constraints.txt anew: exact versions for every supported Python, no addresses.
 	$(BIN)/python tools/lock.py
+
+docs: set-up ## Build the documentation site into build/docs; a warning, such as a link that leads nowhere, fails it.
+	rm -rf build/docs
+	$(BIN)/sphinx-build -q -b html -c docs -d build/doctrees -n -W --keep-going . build/docs
+	@echo "build/docs/index.html"
 
 wheels: set-up ## Build the wheels of all distributions into dist/.
 	$(BIN)/python tools/build_wheels.py dist

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         ImageTooLargeError,
         InvalidReferenceError,
         NotifyError,
+        NotifyRefusedError,
         PlatformError,
         PlatformMismatchError,
         PluginError,
@@ -95,16 +96,16 @@ if TYPE_CHECKING:
 _HOMES = {
     "scanguard.errors": (
         "ActionError AddressRefusedError BackendError ConfigError EventError ImageCorruptError ImageNotFoundError "
-        "ImageTooLargeError InvalidReferenceError NotifyError PlatformError PlatformMismatchError PluginError "
-        "PolicyError ProcessError RegistryAuthError RegistryError RegistryRefusedError RegistryThrottledError "
-        "RegistryUnavailableError ScanError ScanTargetNotFoundError ScanTimeoutError ScanUnsupportedError "
-        "ScanguardError ScannerAuthError ScannerOutputError ScannerThrottledError ScannerUnavailableError "
-        "SecretError SinkError"
+        "ImageTooLargeError InvalidReferenceError NotifyError NotifyRefusedError PlatformError "
+        "PlatformMismatchError PluginError PolicyError ProcessError RegistryAuthError RegistryError "
+        "RegistryRefusedError RegistryThrottledError RegistryUnavailableError ScanError ScanTargetNotFoundError "
+        "ScanTimeoutError ScanUnsupportedError ScanguardError ScannerAuthError ScannerOutputError "
+        "ScannerThrottledError ScannerUnavailableError SecretError SinkError"
     ),
     "scanguard.hooks": (
         "API_VERSION BatchScanner CommandSpec DeploymentPlatform EventSourceSpec Notice Notifier NotifierSpec "
-        "PlatformSpec PluginConfig PluginContext Policy PolicyInput PolicySpec RegistryCredentialSpec ScanRequest Scanner "
-        "ScannerSpec SecretStore SecretStoreSpec Sink SinkSpec Ticket hookimpl"
+        "PlatformSpec PluginConfig PluginContext Policy PolicyInput PolicySpec RegistryCredentialSpec ScanRequest "
+        "Scanner ScannerSpec SecretStore SecretStoreSpec Sink SinkSpec Ticket hookimpl"
     ),
     "scanguard.model.deployment": "Container Deployment Event",
     "scanguard.model.finding": "ComplianceCheck Cvss Epss Finding Kev Package SecretFinding",
@@ -163,6 +164,7 @@ __all__ = [
     "Notifier",
     "NotifierSpec",
     "NotifyError",
+    "NotifyRefusedError",
     "Outcome",
     "Package",
     "Platform",

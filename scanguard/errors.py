@@ -38,6 +38,7 @@ of a foreign answer beyond what was redacted before).
     ├── PlatformError
     ├── SinkError
     ├── NotifyError
+    │   └── NotifyRefusedError
     ├── ActionError
     ├── PolicyError
     ├── AddressRefusedError
@@ -224,6 +225,12 @@ class NotifyError(ScanguardError):
     """A notifier did not deliver a notice."""
 
     is_retryable = True
+
+
+class NotifyRefusedError(NotifyError):
+    """A notice will not be taken, now or later: the destination is gone, refuses it, or must not be used."""
+
+    is_retryable = False
 
 
 class ActionError(ScanguardError):

@@ -68,7 +68,7 @@ def _decode(payload: bytes, max_bytes: int) -> JsonValue:
     if len(payload) > max_bytes:
         raise EventError(f"the events are {len(payload):,} bytes long; {max_bytes:,} are the limit: send fewer at once")
     try:
-        value: JsonValue = json.loads(payload.decode("utf-8-sig"), parse_constant=_no_constant)
+        value: JsonValue = _DECODER.decode(payload.decode("utf-8-sig"))
     except UnicodeDecodeError as exc:
         raise EventError(f"the events are not UTF-8 text: byte {exc.start:,} cannot be read") from exc
     except json.JSONDecodeError as exc:
@@ -77,12 +77,16 @@ def _decode(payload: bytes, max_bytes: int) -> JsonValue:
         raise EventError("the events hold a number that JSON does not allow, or a far too long one") from exc
     except RecursionError as exc:
         raise _too_deep() from exc
-    _limit_depth(value)
+    if payload.count(b"[") + payload.count(b"{") > MAX_DEPTH:  # else it cannot be deeper
+        _limit_depth(value)
     return value
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _limit_depth(value: JsonValue) -> None:

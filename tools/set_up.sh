@@ -29,7 +29,7 @@ find_python() {
 fingerprint() { # of everything the environment was made from
     "$1" -V
     pwd
-    cat requirements.txt requirements-dev.txt constraints.txt pyproject.toml plugins/*/pyproject.toml
+    cat requirements.txt requirements-dev.txt requirements-docs.txt constraints.txt pyproject.toml plugins/*/pyproject.toml
 }
 
 python=$(find_python)

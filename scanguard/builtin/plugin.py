@@ -11,8 +11,10 @@ from scanguard.builtin.json_files import JsonFilesConfig, JsonFilesSink
 from scanguard.builtin.secrets import EnvironmentSecrets, FileSecrets
 from scanguard.builtin.static import StaticConfig, StaticPlatform
 from scanguard.builtin.threshold import ThresholdConfig, ThresholdPolicy
+from scanguard.builtin.webhook_config import SEND_TIMEOUT_S, WebhookConfig
 from scanguard.hooks import (
     EventSourceSpec,
+    Notifier,
     NotifierSpec,
     PlatformSpec,
     PluginContext,
@@ -58,6 +60,13 @@ def scanguard_notifiers() -> Iterable[NotifierSpec]:
         config=ConsoleConfig,
         build=ConsoleNotifier,
         description="Writes a few lines for each verdict to standard error",
+    )
+    yield NotifierSpec(
+        name="webhook",
+        config=WebhookConfig,
+        build=_webhook,
+        description="Posts each verdict as a signed CloudEvent",
+        timeout_s=SEND_TIMEOUT_S,
     )
 
 
@@ -116,3 +125,9 @@ def _docker_config(context: PluginContext) -> CredentialSource:
     from scanguard.oci.docker_config import DockerConfigCredentials  # noqa: PLC0415  # only when an image is fetched
 
     return DockerConfigCredentials()
+
+
+def _webhook(config: WebhookConfig, context: PluginContext) -> Notifier:
+    from scanguard.builtin.webhook import WebhookNotifier  # noqa: PLC0415  # only when a notice is sent
+
+    return WebhookNotifier(config, context)

@@ -56,7 +56,8 @@ class Polled(Document):
 class Poller(Document):
     """The poller of one scanner instance.
 
-    ``after`` is where the round goes on; ``round_next`` the earliest moment that a ticket of this round wants to be
+    ``turn_at`` is when the quota lets it ask, ``slot`` the same when that is booked. ``after`` is where the round
+    goes on; ``round_next`` the earliest moment that a ticket of this round wants to be
     asked after again; ``wanted_at`` the same for tickets that came during the round.
     """
 
@@ -67,6 +68,7 @@ class Poller(Document):
     wanted_at: Instant | None = None
     round_next: Instant | None = None
     after: str = ""
+    turn_at: Instant | None = None
     slot: Instant | None = None
     lease: str = ""
     lease_until: Instant | None = None
@@ -100,7 +102,7 @@ class Polling:
             if poller.lease or poller.after:  # a round is under way, and may have passed this task already
                 held = poller.lease_until or self._due(poller.next_at or at)
                 return poller.model_copy(update={"wanted_at": wanted}), held
-            following = _earliest(poller.next_at, at)
+            following = _earliest(poller.next_at, max(at, poller.turn_at or at))
             if following is None or poller.next_at == following:
                 return None
             return poller.model_copy(update={"next_at": following}), self._due(following)
@@ -141,7 +143,9 @@ class Polling:
         turn = await self._context.quotas.take(hosted, hosted.spec.requests_per_call, bulk=False, poll=True)
         if turn.booked and turn.at <= now:
             return None
-        later = poller.model_copy(update={"next_at": turn.at, "slot": turn.at if turn.booked else None})
+        later = poller.model_copy(
+            update={"next_at": turn.at, "turn_at": turn.at, "slot": turn.at if turn.booked else None}
+        )
         await self._store.replace(stored, later, self._due(turn.at))
         return [Outgoing(poll_message(hosted.instance), turn.at)]
 
@@ -153,7 +157,9 @@ class Polling:
             if poller.next_at is None or poller.next_at > now or is_held:
                 return None
             until = self._context.limits.lease_until(now)
-            return poller.model_copy(update={"lease": owner, "lease_until": until, "slot": None}), until
+            return poller.model_copy(
+                update={"lease": owner, "lease_until": until, "turn_at": None, "slot": None}
+            ), until
 
         stored = await self._store.update(Poller, instance, "", change)
         return stored.document if stored and stored.document.lease == owner else None

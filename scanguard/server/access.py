@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from scanguard.errors import ConfigError
+from scanguard.server.body import headers_of
 from scanguard.server.caller import ANYBODY, Caller
 from scanguard.server.keys import KeyRing
 from scanguard.server.problems import RequestRefusedError
@@ -91,7 +92,7 @@ class Access:
     @staticmethod
     def presents_any(request: Request) -> bool:
         """Whether a request carries credentials at all."""
-        headers = request.headers
+        headers = headers_of(request)
         return (
             "authorization" in headers
             or any(name in headers for name in KEY_HEADERS)
@@ -99,13 +100,14 @@ class Access:
         )
 
     def _by_key(self, request: Request, permission: Permission) -> list[Caller]:
-        presented = [request.headers[name] for name in KEY_HEADERS if name in request.headers]
-        if permission == "events":
+        headers = headers_of(request)
+        presented = [text for name in KEY_HEADERS if (text := headers.get(name)) is not None]
+        if permission == "events" and request.scope["query_string"]:
             presented += request.query_params.getlist(KEY_PARAMETER)[:1]
         return [caller for text in presented if (caller := self._keys.find(text)) is not None]
 
     async def _by_token(self, request: Request) -> list[Caller]:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        scheme, _, token = headers_of(request).get("authorization", "").partition(" ")
         if self._tokens is None or scheme.lower() != "bearer":
             return []
         from scanguard.server.tokens import TokenRefusedError  # noqa: PLC0415  # loaded already, with the verifier

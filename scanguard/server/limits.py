@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
@@ -74,18 +73,17 @@ class Slots:
     def __init__(self, most: int) -> None:
         self._free = most
 
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Hold a slot; 503 when none is free."""
+    def take(self) -> None:
+        """Take a slot; RequestRefusedError with 503 when none is free."""
         if self._free <= 0:
             raise RequestRefusedError(
                 503, "busy", "too many requests are worked on: send it again", retry_after_s=BUSY_RETRY_S
             )
         self._free -= 1
-        try:
-            yield
-        finally:
-            self._free += 1
+
+    def give_back(self) -> None:
+        """Give a slot back that was taken."""
+        self._free += 1
 
 
 def _network(address: str) -> str:

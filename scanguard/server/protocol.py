@@ -34,11 +34,11 @@ class GuardedProtocol(H11Protocol):
         in the same time.
         """
         before = self.cycle
-        if before is None or before.response_complete:
-            self._arm()
         super().data_received(data)
         if self.cycle is not before:
             self._disarm()
+        elif before is None or before.response_complete:
+            self._arm()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timer."""

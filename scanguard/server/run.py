@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -64,6 +65,7 @@ async def _serve(
     working = asyncio.create_task(app.work()) if work else None
     try:
         async with listening(build_app(app, settings, access, health=health), settings) as server:
+            gc.freeze()  # what is loaded by now stays, and need not be looked through again and again
             announce(server.url)
             await _first(stop, working)
             health.is_stopping = True

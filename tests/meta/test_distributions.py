@@ -77,7 +77,8 @@ def test_the_constraints_pin_every_dependency_and_hold_no_address() -> None:
     lines = lines_of("constraints.txt")
     pinned = {canonicalize_name(re.split(r"==", line)[0]) for line in lines}
     named = [entry for member in members() for entry in member.pyproject["project"]["dependencies"]]
-    named += [line for line in lines_of("requirements-dev.txt") if not line.startswith("-")]
+    for name in ("requirements-dev.txt", "requirements-docs.txt"):
+        named += [line for line in lines_of(name) if not line.startswith("-")]
     ours = {member.name for member in members()}
 
     missing = {canonicalize_name(Requirement(entry).name) for entry in named} - pinned - ours

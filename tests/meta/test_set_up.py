@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from workspace import ROOT
 
-NEEDED = ("tools/set_up.sh", "requirements.txt", "requirements-dev.txt", "constraints.txt", "pyproject.toml")
+REQUIREMENTS = ("requirements.txt", "requirements-dev.txt", "requirements-docs.txt")
+NEEDED = ("tools/set_up.sh", *REQUIREMENTS, "constraints.txt", "pyproject.toml")
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def checkout(tmp_path: Path) -> Path:
     for name in NEEDED:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in REQUIREMENTS:
         (folder / name).write_text("", encoding="utf-8")
     (folder / "plugins" / "none").mkdir(parents=True)
     (folder / "plugins" / "none" / "pyproject.toml").write_text("", encoding="utf-8")

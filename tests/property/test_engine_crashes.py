@@ -15,9 +15,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from scanguard.engine.documents import AssessmentState, OutboxState
 from scanguard.engine.limits import EngineLimits
-from scanguard.errors import NotifyError, RegistryUnavailableError, ScannerUnavailableError
+from scanguard.errors import (
+    NotifyError,
+    RegistryUnavailableError,
+    ScannerThrottledError,
+    ScannerUnavailableError,
+)
+from scanguard.model.rate import Rate
 from scanguard.model.verdict import Outcome, ScannerStatus
-from scanguard.ports import Outgoing
+from scanguard.ports import Lane, Outgoing
 from scanguard.testing.memory import Crash
 from scanguard.testing.rig import Rig
 
@@ -139,7 +145,57 @@ class CrashingEngine(RuleBasedStateMachine):
         assert stored == delivered, "each sink has the last revision of every verdict"
 
 
-CrashingEngine.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
-)
+class CrashingCrowd(CrashingEngine):
+    """The same with a scanner that has a quota, polls many scans at once, and can be asked what it knows.
+
+    Time only goes on here, so that what the scanner was sent can be held against its quota.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rig.poll_many = 2
+        self.rig.rates = (Rate.parse("6/m"), Rate.parse("60/h"))
+        self.rig.scanners["one"].wait_s = 30.0
+
+    @rule(seconds=st.integers(0, 600))
+    def time_passes(self, seconds: int) -> None:
+        self.rig.memory.clock.advance(seconds)
+        self.do(self.rig.sweep())
+
+    @rule(wait=st.sampled_from([0.0, 30.0]))
+    def scanner_changes(self, wait: float) -> None:
+        self.rig.scanners["one"].wait_s = wait
+
+    @rule()
+    def somebody_is_told_to_slow_down(self) -> None:
+        self.rig.scanners["one"].faults.append(ScannerThrottledError("slow down", retry_after_s=90))
+
+    @rule(resource=st.sampled_from(RESOURCES))
+    def bulk(self, resource: str) -> None:
+        self.number += 1
+        self.rig.deploy(resource, "bad:3")
+
+        async def announce() -> None:
+            try:
+                self.accepted.add(await self.rig.announce(resource, event_id=str(self.number), lane=Lane.BULK))
+            except Crash:
+                self.rig.restart()
+
+        self.do(announce())
+
+    def teardown(self) -> None:
+        super().teardown()
+        scanner = self.rig.scanners["one"]
+        assert len(scanner.submitted) == len(set(scanner.submitted)), "what was submitted is found, not sent again"
+        times = [at for _, at in scanner.calls]
+        for rate in self.rig.rates:
+            window = timedelta(seconds=rate.window_s)
+            most = max((sum(start <= at < start + window for at in times) for start in times), default=0)
+            assert most <= rate.requests, f"{most} requests within {rate}"
+
+
+_SETTINGS = settings(max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
+CrashingEngine.TestCase.settings = _SETTINGS
+CrashingCrowd.TestCase.settings = settings(_SETTINGS, max_examples=40)
 TestCrashingEngine = CrashingEngine.TestCase
+TestCrashingCrowd = CrashingCrowd.TestCase

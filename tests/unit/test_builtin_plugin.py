@@ -15,7 +15,7 @@ from scanguard.testing.contexts import make_context
 OFFERED = {
     "scanguard_policies": ["threshold"],
     "scanguard_sinks": ["json_files"],
-    "scanguard_notifiers": ["console"],
+    "scanguard_notifiers": ["console", "webhook"],
     "scanguard_platforms": ["image", "static"],
     "scanguard_event_sources": ["eventgrid", "cloudevents"],
     "scanguard_secret_stores": ["env", "file"],
