@@ -14,6 +14,7 @@ from typing import Final, Self
 
 from scanguard.app.dead_letters import DeadLetterDesk
 from scanguard.app.host import PluginHost, Surroundings
+from scanguard.app.metered import metered
 from scanguard.backends import embedded
 from scanguard.engine.documents import Assessment, AssessmentState, OutboxItem, OutboxState, assessment_id
 from scanguard.engine.engine import Engine
@@ -35,6 +36,8 @@ from scanguard.settings.bind import Bound, BoundInstance, bind, fingerprint
 from scanguard.settings.load import load_settings
 from scanguard.settings.problems import nearest
 from scanguard.settings.schema import EngineSettings, Settings
+from scanguard.telemetry.metrics import count_events
+from scanguard.telemetry.queue_depths import watching_queue
 
 DATA_VARIABLE: Final = "SCANGUARD_DATA_DIR"
 LOCAL_SCHEMES: Final = ("oci", "oci-archive", "docker-archive")
@@ -155,7 +158,9 @@ class App:
             for event in parsed.events
             if event.resource_id.lower() in excluded
         ]
-        return Accepted(await self._send(taken, lane=lane), (*parsed.skipped, *skipped), parsed.rejected)
+        accepted = Accepted(await self._send(taken, lane=lane), (*parsed.skipped, *skipped), parsed.rejected)
+        count_events(accepted=len(taken), skipped=len(accepted.skipped), rejected=len(parsed.rejected))
+        return accepted
 
     async def accept_images(self, names: Sequence[str], *, force: bool = False) -> tuple[str, ...]:
         """Take images in as if somebody had deployed them; raises InvalidReferenceError for a name that is none."""
@@ -219,11 +224,12 @@ class App:
                 return not remaining
             return idle_exit and await self._is_idle(lanes)
 
-        await worker.run(is_finished)
+        async with watching_queue(self.backend.queue, self.backend.clock):
+            await worker.run(is_finished)
 
     def _engine(self, progress: Callable[[Progress], None] | None = None) -> Engine:
-        observe = {} if progress is None else {"observe": progress}
-        return Engine(self.backend, self._host, limits=_limits(self._bound.settings.engine), **observe)
+        limits = _limits(self._bound.settings.engine)
+        return Engine(self.backend, self._host, limits=limits, observe=metered(progress))
 
     async def _is_settled(self, assessment: str) -> bool:
         stored = await Store(self.backend.state).get(Assessment, assessment)

@@ -32,6 +32,7 @@ from scanguard.oci.settings import RegistrySettings
 from scanguard.ports import Clock
 from scanguard.settings.bind import Bound, BoundInstance
 from scanguard.settings.chains import EffectiveChain, Facts, PolicyUse, effective_chain
+from scanguard.telemetry.secrets import conceal
 
 SECRET_TIMEOUT_S = 30.0
 CREDENTIAL_TIMEOUT_S = 30.0
@@ -92,7 +93,7 @@ class PluginHost:
             known = ", ".join(f"{name}:" for name in sorted(self._catalog.secret_stores)) or "none"
             raise SecretError(f"nothing resolves {reference}: the schemes known here are {known}")
         store = self._object("secret store", reference.scheme, spec.build)
-        return await call_plugin(
+        found = await call_plugin(
             store.resolve(reference.locator),
             plugin=reference.scheme,
             what="resolve",
@@ -100,6 +101,8 @@ class PluginHost:
             timeout_error=SecretError,
             returns=SecretStr,
         )
+        conceal(found.get_secret_value())
+        return found
 
     # --- the engine's questions ---------------------------------------------------------------------------
 

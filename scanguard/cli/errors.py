@@ -20,6 +20,7 @@ from scanguard.errors import (
     ScanguardError,
     SecretError,
 )
+from scanguard.telemetry.redact import redact
 
 _USAGE_ERRORS: Final = (
     ConfigError,
@@ -74,6 +75,6 @@ def _report_unexpected(error: BaseException) -> ExitCode:
         f"Internal error: {type(error).__name__}. Accepted work is kept. Run again with --log-level debug for details."
     )
     if _log.isEnabledFor(logging.DEBUG):
-        for line in "".join(traceback.format_exception(error, limit=-8)).splitlines():
+        for line in redact("".join(traceback.format_exception(error, limit=-8))).splitlines():
             note(line)
     return ExitCode.INTERNAL

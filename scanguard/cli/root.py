@@ -13,7 +13,7 @@ import click
 
 from scanguard.cli.context import CliContext
 from scanguard.cli.exit_codes import HELP
-from scanguard.cli.logs import LEVELS, configure_logs
+from scanguard.telemetry import FORMATS, LEVELS
 
 
 def _module(command: str) -> str:
@@ -154,6 +154,13 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
     help="What is logged to standard error.",
 )
 @click.option(
+    "--log-format",
+    type=click.Choice(FORMATS),
+    default="text",
+    envvar="SCANGUARD_LOG_FORMAT",
+    help="One line a record: key=value, or JSON. [default: $SCANGUARD_LOG_FORMAT, else text]",
+)
+@click.option(
     "--version",
     is_flag=True,
     is_eager=True,
@@ -162,10 +169,20 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
     help="Show the version and exit.",
 )
 @click.pass_context
-def cli(ctx: click.Context, /, *, config_paths: tuple[Path, ...], data_dir: Path | None, log_level: str) -> None:
+def cli(
+    ctx: click.Context,
+    /,
+    *,
+    config_paths: tuple[Path, ...],
+    data_dir: Path | None,
+    log_level: str,
+    log_format: str,
+) -> None:
     """Scan every container image that starts running; judge it, act on it, tell its owners.
 
     Without a configuration, images are scanned with what is installed and judged by the default chain.
     """
+    from scanguard.telemetry.logs import configure_logs
+
     ctx.obj = _with_options(ctx)
-    configure_logs(log_level)
+    configure_logs(log_level, log_format)

@@ -38,10 +38,13 @@ def worker(ctx: click.Context, /, *, once: bool, lanes: tuple[str, ...]) -> None
     Several workers may run at once. SIGINT or SIGTERM ends it with 0: the step in hand is given up and taken
     up again by the next worker.
     """
+    from scanguard.telemetry.export import configure_metrics
+
     context = ctx.ensure_object(CliContext)
     app = context.load()
     chosen = tuple(Lane(lane) for lane in dict.fromkeys(lanes)) or ALL_LANES
-    run(_work(app, once, chosen, context.environ))
+    with configure_metrics(context.environ):
+        run(_work(app, once, chosen, context.environ))
 
 
 async def _work(app: Application, once: bool, lanes: Sequence[Lane], environ: Mapping[str, str]) -> None:

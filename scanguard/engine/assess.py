@@ -261,7 +261,10 @@ class AssessHandler:
                 "outbox": await self._owed(verdict, plan),
             }
         )
-        return await self._store.replace(stored, judged, self._limits.rearm_at(now)), []
+        stored = await self._store.replace(stored, judged, self._limits.rearm_at(now))
+        took = None if claimed.revision else (now - claimed.event.time).total_seconds()
+        self._context.observe(Progress(claimed.id, "", "", "judging", verdict.outcome.value, "verdict", took))
+        return stored, []
 
     async def _owed(self, verdict: Verdict, plan: Plan) -> tuple[OutboxRef, ...]:
         """Every sink gets every verdict; people hear only of a deployment's newest observation."""

@@ -30,6 +30,7 @@ from scanguard.engine.store import Store, read_document
 from scanguard.errors import ConflictError
 from scanguard.model.base import Instant
 from scanguard.ports import Clock, Outgoing, Row
+from scanguard.telemetry.metrics import count_dead_letter
 
 
 class DeadKind(StrEnum):
@@ -82,7 +83,9 @@ class DeadLetters:
         if letter is None:
             return
         stored = await self._store.ensure(letter, None)
-        if stored.document is not letter:  # of an earlier death
+        if stored.document is letter:
+            count_dead_letter(letter.kind.value)
+        else:  # of an earlier death
             with contextlib.suppress(ConflictError):
                 await self._store.replace(stored, letter, None)
 

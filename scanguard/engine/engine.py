@@ -17,6 +17,7 @@ from scanguard.engine.dead import DeadLetters
 from scanguard.engine.deliver import DeliverHandler
 from scanguard.engine.documents import Assessment, AssessmentState, OutboxItem, OutboxState, ScanTask, TaskState
 from scanguard.engine.limits import EngineLimits
+from scanguard.engine.messages import correlation_of
 from scanguard.engine.plan import Host, Observer, Progress
 from scanguard.engine.quota import Quotas
 from scanguard.engine.reports import MergedReports
@@ -25,6 +26,7 @@ from scanguard.engine.store import Store, Stored
 from scanguard.engine.sweep import SweepHandler
 from scanguard.errors import BackendError
 from scanguard.ports import Backend, Message, MessageKind, Outgoing
+from scanguard.telemetry.correlation import correlating
 
 D = TypeVar("D", Assessment, ScanTask, OutboxItem)
 log = logging.getLogger("scanguard.engine")
@@ -68,13 +70,14 @@ class Engine:
         Errors:
             BackendError: the state, queue or report store failed; leave the message to come again.
         """
-        try:
-            return await self._dispatch(message)
-        except (BackendError, asyncio.CancelledError):
-            raise
-        except Exception as exc:
-            log.exception("internal error: kind=%s id=%s", message.kind, message.id)
-            return await self._note_failure(message, exc)
+        with correlating(correlation_of(message)):
+            try:
+                return await self._dispatch(message)
+            except (BackendError, asyncio.CancelledError):
+                raise
+            except Exception as exc:
+                log.exception("internal error: kind=%s id=%s", message.kind, message.id)
+                return await self._note_failure(message, exc)
 
     async def _dispatch(self, message: Message) -> list[Outgoing]:
         match message.kind:
@@ -105,6 +108,8 @@ class Engine:
                 pass
         if noted is None:
             raise BackendError(f"{message.kind} {message.id}: {note.error}") from exc
+        if isinstance(noted.document, ScanTask) and noted.document.state is TaskState.FAILED:
+            self.context.observe(Progress("", "", noted.document.instance, "failed", note.error, "scan"))
         return [Outgoing(message, note.again(noted.document.attempts))]
 
 

@@ -35,3 +35,8 @@ def deliver_message(item: OutboxItem) -> Message:
 def sweep_message(job: str = REARM) -> Message:
     """The message that starts a periodic job."""
     return Message(kind=MessageKind.SWEEP, id=job)
+
+
+def correlation_of(message: Message) -> str:
+    """The id that log records carry while a message is in hand: the assessment's, or the scan task's."""
+    return message.id.partition("/")[0]

@@ -125,7 +125,9 @@ class Host(Protocol):
 class Progress:
     """A step of the work, for people who watch.
 
-    ``phase``: resolving, scanning, waiting, judging, delivering, done or failed.
+    ``phase``: resolving, scanning, waiting, judging, delivering, done or failed. ``ended`` is set on the step that
+    ended a scan, made a verdict (``detail`` is its outcome) or tried a delivery: each is to be counted once.
+    ``seconds`` is how long a scan took, or a deployment's first verdict.
     """
 
     assessment: str
@@ -133,6 +135,8 @@ class Progress:
     instance: str
     phase: str
     detail: str = ""
+    ended: Literal["", "scan", "verdict", "delivery"] = ""
+    seconds: float | None = None
 
 
 Observer = Callable[[Progress], None]

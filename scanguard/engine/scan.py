@@ -163,7 +163,9 @@ class ScanHandler:
         """What follows a step that was saved."""
         source = before.source
         name = source.name if source else before.digest
-        self._context.observe(Progress("", name, before.instance, *phase(settled)))
+        took = (self._context.now() - settled.created_at).total_seconds()
+        ended = ("scan", took) if settled.state in TERMINAL_TASK else ()
+        self._context.observe(Progress("", name, before.instance, *phase(settled), *ended))
         if settled.state in TERMINAL_TASK:
             return await self._ended(settled, failed_before=before.failures > 0)
         if self._is_polled_with_others(settled):

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 import pytest
 
-_HEAVY = ("httpx", "rich", "pydantic", "sqlite3", "asyncio", "yaml")
+_HEAVY = ("httpx", "rich", "pydantic", "sqlite3", "asyncio", "yaml", "opentelemetry")
 
 
 def python(code: str, *arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:

@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import logging
-
 import pytest
 
-from scanguard.cli.logs import KeyValueFormatter, redact
 from scanguard.cli.output import canvas_for, wants_colour
 from scanguard.errors import BackendError
 from scanguard.testing.commands import FakeApplication, invoke
@@ -33,31 +30,6 @@ def test_completion_scripts_are_printed(shell: str) -> None:
 
 def test_an_unknown_shell_is_wrong_usage() -> None:
     assert invoke(["completion", "csh"]).exit_code == 2
-
-
-@pytest.mark.parametrize(
-    ("text", "gone"),
-    [
-        pytest.param("Authorization: Bearer abcdef123456", "abcdef123456", id="bearer"),
-        pytest.param("GET https://user:hunter2@r.example/v2/", "hunter2", id="user info"),
-        pytest.param("https://h.example/hook?sig=SECRETSIG&x=1", "SECRETSIG", id="signature"),
-        pytest.param("password=hunter2 x", "hunter2", id="password"),
-    ],
-)
-def test_a_log_line_holds_no_credential(text: str, gone: str) -> None:
-    record = logging.LogRecord("scanguard", logging.WARNING, __file__, 1, "failed: %s", (text,), None)
-    assert gone not in KeyValueFormatter().format(record)
-    assert redact(redact(text)) == redact(text)
-
-
-def test_a_log_line_is_one_line_of_pairs_with_its_correlation_id() -> None:
-    record = logging.LogRecord("scanguard.worker", logging.WARNING, __file__, 1, 'a "quoted"\nline\x1b[31m', (), None)
-    record.correlation_id = "4b5e57f6"
-    line = KeyValueFormatter().format(record)
-    assert "level=warning logger=scanguard.worker" in line
-    assert r'msg="a \"quoted\" line\\x1b[31m"' in line
-    assert line.endswith("correlation_id=4b5e57f6")
-    assert "\n" not in line
 
 
 class Terminal:
