@@ -8,6 +8,7 @@ from scanguard.builtin.console import ConsoleConfig, ConsoleNotifier
 from scanguard.builtin.events import accepts_cloudevents, accepts_eventgrid, parse_cloudevent, parse_eventgrid
 from scanguard.builtin.image import ImagePlatform, ImagePlatformConfig, owns_image
 from scanguard.builtin.json_files import JsonFilesConfig, JsonFilesSink
+from scanguard.builtin.scripted_config import ScriptedConfig
 from scanguard.builtin.secrets import EnvironmentSecrets, FileSecrets
 from scanguard.builtin.static import StaticConfig, StaticPlatform
 from scanguard.builtin.threshold import ThresholdConfig, ThresholdPolicy
@@ -20,6 +21,8 @@ from scanguard.hooks import (
     PluginContext,
     PolicySpec,
     RegistryCredentialSpec,
+    Scanner,
+    ScannerSpec,
     SecretStoreSpec,
     SinkSpec,
     hookimpl,
@@ -27,6 +30,18 @@ from scanguard.hooks import (
 from scanguard.oci.credentials import CredentialSource
 
 scanguard_api_version = 1
+
+
+@hookimpl
+def scanguard_scanners() -> Iterable[ScannerSpec]:
+    """Rehearse without a scanner."""
+    yield ScannerSpec(
+        name="scripted",
+        config=ScriptedConfig,
+        build=_scripted,
+        description="For rehearsals and tests, never for production: looks at nothing, answers and fails as written",
+        fingerprint=lambda config: config.model_dump(mode="json", include={"findings", "coverage"}),
+    )
 
 
 @hookimpl
@@ -119,6 +134,12 @@ def scanguard_registry_credentials() -> Iterable[RegistryCredentialSpec]:
     yield RegistryCredentialSpec(
         name="docker_config", build=_docker_config, description="Logins of docker and podman, and their helpers"
     )
+
+
+def _scripted(config: ScriptedConfig, context: PluginContext) -> Scanner:
+    from scanguard.builtin.scripted import ScriptedScanner  # noqa: PLC0415  # only in a rehearsal
+
+    return ScriptedScanner(config, context)
 
 
 def _docker_config(context: PluginContext) -> CredentialSource:

@@ -10,13 +10,37 @@ from typing import Any
 
 import pytest
 
-from scanguard.errors import NotifyError, NotifyRefusedError
+from scanguard.errors import (
+    NotifyError,
+    NotifyRefusedError,
+    ScanguardError,
+    ScannerAuthError,
+    ScannerOutputError,
+    ScannerThrottledError,
+    ScannerUnavailableError,
+    ScanTimeoutError,
+)
 from scanguard.hooks import PluginContext
 from scanguard.testing.answering import answering, unreachable_url
 from scanguard.testing.contexts import make_context
-from scanguard.testing.contracts import CANARY, CANARY_REFERENCE, Broken, NotifierContract, PolicyContract, SinkContract
+from scanguard.testing.contracts import (
+    CANARY,
+    CANARY_REFERENCE,
+    Broken,
+    NotifierContract,
+    PolicyContract,
+    ScannerContract,
+    SinkContract,
+)
 
 SIGNING = "whsec_" + base64.b64encode(b"the key of the contract's tests").decode()
+SCRIPTED_FAILURES: Mapping[str, type[ScanguardError]] = {
+    "unavailable": ScannerUnavailableError,
+    "throttled": ScannerThrottledError,
+    "timeout": ScanTimeoutError,
+    "unreadable": ScannerOutputError,
+    "auth": ScannerAuthError,
+}
 
 
 class TestThresholdContract(PolicyContract):
@@ -87,3 +111,28 @@ class TestWebhookContract(NotifierContract):
     def throttled(self) -> Iterator[Broken]:
         with answering(429, headers={"Retry-After": "7"}) as url:
             yield Broken("throttles", self.config_for(url), NotifyError, retry_after_s=7.0)
+
+
+class TestScriptedContract(ScannerContract):
+    plugin = "scanguard.builtin.plugin"
+    name = "scripted"
+
+    @pytest.fixture(params=[pytest.param(0, id="at once"), pytest.param(30, id="with a ticket")])
+    def config(self, request: pytest.FixtureRequest) -> Mapping[str, Any]:
+        return {"findings": 5, "latency_s": request.param, "poll_s": 10, "journal": "calls.jsonl"}
+
+    @pytest.fixture
+    def hanging(self) -> Mapping[str, Any]:
+        return {"faults": {"rate": 1, "kinds": ["hang"], "hang_s": 3600}}
+
+    @pytest.fixture
+    def broken(self) -> Sequence[Broken]:
+        return [
+            Broken(
+                kind,
+                {"faults": {"rate": 1, "kinds": [kind], "retry_after_s": 7}},
+                error,
+                retry_after_s=7 if kind == "throttled" else None,
+            )
+            for kind, error in SCRIPTED_FAILURES.items()
+        ]

@@ -13,6 +13,7 @@ from scanguard.hooks import Hooks
 from scanguard.testing.contexts import make_context
 
 OFFERED = {
+    "scanguard_scanners": ["scripted"],
     "scanguard_policies": ["threshold"],
     "scanguard_sinks": ["json_files"],
     "scanguard_notifiers": ["console", "webhook"],

@@ -1,0 +1,116 @@
+"""What is there when all is over: read through the ports, and from the files that plugins wrote."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from scanguard.backends import DATABASE_NAME
+from scanguard.builtin.json_files import StoredResult
+from scanguard.builtin.scripted_memory import Call
+from scanguard.engine.documents import Assessment, OutboxItem, Waiter
+from scanguard.engine.store import Store, read_document
+from scanguard.model.verdict import Verdict
+from scanguard.ports import ALL_LANES, Backend, RecordQuery
+from soaking.world import World
+
+FAR_FUTURE = datetime(9000, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that the promises are checked against.
+
+    Attributes:
+        accepted: The resource of each event that was acknowledged, by the assessment's id.
+        expected: The digests that each resource runs.
+        failing: Digests whose every scan fails.
+        assessments: By id.
+        verdicts: The records, by id.
+        outbox: The deliveries of each assessment.
+        copies: What the sink stored.
+        notices: What the notifier was told.
+        calls: What the scanner was asked.
+        waiting: Assessments that still stand in a task's queue.
+        open_rows: Rows of state that somebody must look at again.
+        has_messages: Whether the queue holds any.
+        database: What SQLite's ``quick_check`` says.
+        complaints: Processes that did not behave.
+    """
+
+    accepted: Mapping[str, str]
+    expected: Mapping[str, tuple[str, ...]]
+    failing: frozenset[str]
+    assessments: Mapping[str, Assessment]
+    verdicts: Mapping[str, Verdict]
+    outbox: Mapping[str, Sequence[OutboxItem]]
+    copies: Sequence[StoredResult]
+    notices: Sequence[Mapping[str, Any]]
+    calls: Sequence[Call]
+    waiting: Sequence[str] = ()
+    open_rows: Sequence[str] = ()
+    has_messages: bool = False
+    database: str = "ok"
+    complaints: Sequence[str] = ()
+
+
+async def gather(
+    world: World, backend: Backend, accepted: Mapping[str, str], complaints: Sequence[str] = ()
+) -> Evidence:
+    """Read everything; nobody works any more."""
+    store = Store(backend.state)
+    found = {id: await store.get(Assessment, id) for id in accepted}
+    assessments = {id: one.document for id, one in found.items() if one}
+    return Evidence(
+        accepted=accepted,
+        expected=world.expected(),
+        failing=world.failing(),
+        assessments=assessments,
+        verdicts=await _verdicts(backend, accepted),
+        outbox={id: await _outbox(backend, id) for id in accepted},
+        copies=[StoredResult.model_validate_json(path.read_bytes()) for path in sorted(world.copies.rglob("*.json"))],
+        notices=[json.loads(line) for line in _lines(world.notices)],
+        calls=[Call.model_validate_json(line) for line in _lines(world.calls)],
+        waiting=await _waiting(backend, assessments.values()),
+        open_rows=[f"{row.table}/{row.partition}" for row in await backend.state.overdue(FAR_FUTURE, limit=1000)],
+        has_messages=await backend.queue.next_visible(ALL_LANES) is not None,
+        database=_quick_check(world.data / DATABASE_NAME),
+        complaints=complaints,
+    )
+
+
+async def is_idle(backend: Backend) -> bool:
+    """Whether no message is left, and no row that somebody must look at."""
+    if await backend.queue.next_visible(ALL_LANES) is not None:
+        return False
+    return not await backend.state.overdue(FAR_FUTURE, limit=1)
+
+
+async def _verdicts(backend: Backend, ids: Mapping[str, str]) -> dict[str, Verdict]:
+    found = {id: await backend.records.query(RecordQuery(id=id, limit=1)) for id in ids}
+    return {id: one[0] for id, one in found.items() if one}
+
+
+async def _outbox(backend: Backend, id: str) -> Sequence[OutboxItem]:
+    return [read_document(OutboxItem, row) for row in await backend.state.page(OutboxItem.TABLE, id, limit=1000)]
+
+
+async def _waiting(backend: Backend, assessments: Iterable[Assessment]) -> list[str]:
+    tasks = sorted({task for one in assessments for task in one.tasks})
+    rows = [row for task in tasks for row in await backend.state.page(Waiter.TABLE, task, limit=1000)]
+    return [f"{row.key} for {row.partition}" for row in rows]
+
+
+def _lines(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines() if path.exists() else []
+
+
+def _quick_check(path: Path) -> str:
+    with closing(sqlite3.connect(path)) as database:
+        return "; ".join(str(row[0]) for row in database.execute("PRAGMA quick_check"))
