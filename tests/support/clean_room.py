@@ -55,7 +55,7 @@ class CleanRoom:
 
     def environ(self, **more: str) -> dict[str, str]:
         """The environment variables of a command here: nothing of the caller's that could reach scanguard."""
-        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        kept = {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith("PIP_")}
         own = {"HOME": str(self.folder / "home"), "PATH": f"{self.folder / 'venv' / 'bin'}:{kept.get('PATH', '')}"}
         return {**kept, **own, "NO_COLOR": "1", **more}
 
