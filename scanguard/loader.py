@@ -32,7 +32,8 @@ BLOCKED_VARIABLE: Final = "SCANGUARD_PLUGINS_BLOCKED"
 BUILTIN: Final = "built-in"
 API_ATTRIBUTE: Final = "scanguard_api_version"
 MAX_RECORDS: Final = 1000
-_LEGAL_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+LEGAL_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+"""What a plugin, and each record it offers, may be called; ``fullmatch`` it."""
 
 Record = Any
 """One of the spec classes of :mod:`scanguard.hooks`."""
@@ -258,7 +259,7 @@ def _asked(hook: _Hook, implementation: Callable[[], Any]) -> list[Record]:
                 f"{hook.name} yields a {type(record).__name__}; it must yield {hook.record.__name__}"
             )
         name = getattr(record, "name", None)
-        if not isinstance(name, str) or not _LEGAL_NAME.fullmatch(name):
+        if not isinstance(name, str) or not LEGAL_NAME.fullmatch(name):
             raise PluginContractError(f"{hook.name} offers the name {name!r}; a name matches [a-z][a-z0-9_-]*")
     return records
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scanguard.render.plugins import PluginLine
 
 
-@click.command()
+@click.command(epilog="`scanguard plugin new` starts a plugin of your own.")
 @format_option("table", "json")
 @click.pass_context
 def plugins(ctx: click.Context, /, *, form: str) -> None:

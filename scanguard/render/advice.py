@@ -30,7 +30,6 @@ _ADVICE: Final = {
     "SinkError": "check that the sink's destination can be reached and written",
     "NotifyError": "check the notifier's address and credentials, and that its service is up",
     "ConfigError": "correct the configuration, as `scanguard config check` says",
-    "Cancelled": "somebody stopped it on purpose",
     "SecretError": "check that the secret reference names something that exists here",
 }
 

@@ -36,8 +36,8 @@ class Letter:
 def remedy(letter: Letter) -> str:
     """What to do: about the cause, and then with the letter."""
     cause = advice_for(letter.error_kind)
-    then = f"then `scanguard dead-letters replay {short_id(letter.id)}`, or drop it with a reason"
-    return f"{cause}; {then}" if cause else then
+    then = f"`scanguard dead-letters replay {short_id(letter.id)}`, or drop it with a reason"
+    return f"{cause}; then {then}" if cause else then
 
 
 def letters_document(letters: Sequence[Letter], *, now: datetime) -> Document:

@@ -21,6 +21,7 @@ def documents() -> list[Path]:
         ROOT / "CONTRIBUTING.md",
         *ROOT.glob("docs/**/*.md"),
         *ROOT.glob("plugins/*/README.md"),
+        *ROOT.glob("examples/*/README.md"),
     ]
     return sorted(pages)
 

@@ -6,6 +6,7 @@ import inspect
 import re
 import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from workspace import ROOT
@@ -13,12 +14,16 @@ from workspace import ROOT
 import scanguard
 from scanguard import errors
 from scanguard.hooks import API_VERSION, Hooks
+from scanguard.scaffold.files import render_files
+from scanguard.scaffold.names import Kind, names_for
 from scanguard.testing import contracts
 
 pytest_plugins = "pytester"
 
 GUIDE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
 FILE = re.compile(r"^```\w+ title=\"([^\"]+)\"\n(.*?)^```", re.MULTILINE | re.DOTALL)
+NOT_PRINTED = ("__init__.py", "py.typed")
+CONTRACT_TEST = "tests/test_acme_contract.py"
 HEADING = re.compile(r"^### `(scanguard_\w+)\((.*)\) -> (.+)`$", re.MULTILINE)
 
 
@@ -64,18 +69,40 @@ def test_each_contract_suite_is_described() -> None:
     assert all(f"| `{name}` |" in GUIDE for name in suites)
 
 
+def test_the_guide_prints_what_is_scaffolded() -> None:
+    printed, written = FILE.findall(GUIDE), render_files(names_for(Kind.SCANNER, "acme"))
+    modules = {name for name in written if name.startswith("scanguard_acme/") and not name.endswith(NOT_PRINTED)}
+
+    assert {name for name, _ in printed} == modules | {"pyproject.toml", "tests/fake_acme.py", CONTRACT_TEST}
+    for name, text in printed:
+        assert text in written[name] if name == "pyproject.toml" else text == written[name], name
+
+
 def test_the_guides_plugin_passes_its_contract_as_it_is_printed(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = dict(FILE.findall(GUIDE))
-    for name, text in {"scanguard_acme/__init__.py": "", **files}.items():
+    files = {**render_files(names_for(Kind.SCANNER, "acme")), **dict(FILE.findall(GUIDE)[1:])}
+    for name, text in files.items():
         path = pytester.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     project = tomllib.loads(files["pyproject.toml"])
     assert project["project"]["entry-points"]["scanguard"] == {"acme": "scanguard_acme.plugin"}
-    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error")
     monkeypatch.setenv("PYTHONPATH", str(pytester.path))
     outcomes = pytester.runpytest_subprocess("-q", "-p", "no:hypothesispytest", "tests").parseoutcomes()
     assert set(outcomes) == {"passed"}
-    assert outcomes["passed"] >= 19
+    assert outcomes["passed"] >= 25
+
+
+def test_the_guides_tree_and_table_are_what_is_scaffolded() -> None:
+    tree = re.search(r"^```text\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
+    assert tree
+    drawn = {name for name in re.findall(r"── ([\w.]+)", tree[1]) if "." in name or name == "LICENSE"}
+    written = {name.rpartition("/")[2] for name in render_files(names_for(Kind.SCANNER, "acme"))}
+
+    assert drawn == written - {".gitignore"}
+    for kind in Kind:
+        names = names_for(kind, "acme")
+        own = [Path(name).stem for name in render_files(names) if name.startswith(f"{names.package}/")][4:]
+        modules = ", ".join(f"`{module}`" for module in own)
+        assert re.search(rf"^\| `{kind}` \| `{names.distribution}` \| .+ \| {modules} \|$", GUIDE, re.MULTILINE)

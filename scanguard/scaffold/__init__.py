@@ -1,0 +1,1 @@
+"""What ``scanguard plugin new`` writes: a distribution with one plugin, its tests and its README."""
