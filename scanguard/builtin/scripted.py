@@ -11,11 +11,11 @@ import hashlib
 import os
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 
 from pydantic import JsonValue, ValidationError
 
-from scanguard.builtin.scripted_config import Fault, ScriptedConfig
+from scanguard.builtin.scripted_config import CallName, Fault, ScriptedConfig
 from scanguard.builtin.scripted_memory import Call, Memory, Result
 from scanguard.builtin.scripted_report import scripted_report
 from scanguard.errors import (
@@ -110,14 +110,14 @@ class ScriptedScanner:
             ready_at=now + timedelta(seconds=self._config.latency_s),
         )
 
-    async def _call(self, call: Literal["submit", "poll", "find"], job: Job, usual: Result) -> Call:
+    async def _call(self, call: CallName, job: Job, usual: Result) -> Call:
         """Write the call down, as the service that hears of it first; only then fail or hang."""
 
         def write(number: int, taken_on: Call | None) -> Call:
             result, ready_at = usual, job.ready_at if call == "submit" else None
             if call == "find" and taken_on is not None:
                 result, ready_at = Result.FOUND, taken_on.ready_at
-            fault = self._fault(job, number, result)
+            fault = self._fault(call, job, number, result)
             if fault is not None and fault is not Fault.HANG:
                 result, ready_at = Result.FAILED, None
             return Call(
@@ -139,14 +139,14 @@ class ScriptedScanner:
         self._raise(noted)
         return noted
 
-    def _fault(self, job: Job, number: int, result: Result) -> Fault | None:
+    def _fault(self, call: CallName, job: Job, number: int, result: Result) -> Fault | None:
         """How this call fails, if it does; only an answer can be about the wrong image."""
         for failing in self._config.fail_images:
             if failing.is_meant(job.digest, job.repository):
                 return failing.kind if _applies(failing.kind, result) else None
         faults = self._config.faults
         drawn = hashlib.sha256(f"{self._config.seed} {job.digest} {number}".encode()).digest()
-        if int.from_bytes(drawn[:8]) / 2**64 >= faults.rate:
+        if call not in faults.calls or int.from_bytes(drawn[:8]) / 2**64 >= faults.rate:
             return None
         kind = faults.kinds[int.from_bytes(drawn[8:16]) % len(faults.kinds)]
         return kind if _applies(kind, result) else None

@@ -35,6 +35,9 @@ class ScriptedFinding(PluginConfig):
     package: str = Field(default="scripted", min_length=1, max_length=500, description="`name` or `name@version`.")
 
 
+CallName = Literal["submit", "poll", "find"]
+
+
 class Faults(PluginConfig):
     """How often calls fail by chance, and how."""
 
@@ -42,6 +45,7 @@ class Faults(PluginConfig):
     kinds: tuple[Fault, ...] = Field(
         default=(Fault.UNAVAILABLE,), min_length=1, description="How they fail, each as often as the others."
     )
+    calls: tuple[CallName, ...] = Field(default=("submit", "poll", "find"), description="Which calls may fail.")
     retry_after_s: float = Field(default=1.0, ge=0, le=86_400, description="What `throttled` says to wait, seconds.")
     hang_s: float = Field(default=30.0, ge=0, le=86_400, description="How late the answer of `hang` is, seconds.")
 

@@ -14,11 +14,11 @@ from collections import Counter
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from pydantic import ValidationError
 
-from scanguard.builtin.scripted_config import Fault
+from scanguard.builtin.scripted_config import CallName, Fault
 from scanguard.errors import ScannerUnavailableError
 from scanguard.model.base import Instant, Model
 
@@ -40,7 +40,7 @@ class Result(StrEnum):
 class Call(Model):
     """One line of the journal."""
 
-    call: Literal["submit", "poll", "find"]
+    call: CallName
     instance: str
     key: str
     digest: str

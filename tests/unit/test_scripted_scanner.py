@@ -111,6 +111,14 @@ async def test_the_same_seed_fails_the_same_calls_and_another_seed_others(tmp_pa
     assert 10 <= first.count("fine") <= 30
 
 
+async def test_only_the_calls_that_are_named_fail(tmp_path: Path) -> None:
+    one = scanner(tmp_path, faults={"rate": 1, "calls": ["find"]})
+
+    await one.submit(request())
+    with pytest.raises(ScannerUnavailableError):
+        await one.find(request())
+
+
 @pytest.mark.parametrize(
     "match",
     [

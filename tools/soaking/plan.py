@@ -20,6 +20,7 @@ class Plan:
         kills: How many of them are killed with -9.
         kill_every_s: Average time between two kills.
         fault_rate: Share of the scanner's calls that fail.
+        fault_calls: Calls of the scanner that fail by chance, separated by commas.
         seed: Of all that is left to chance, but for what the machine does.
         latency_s: How long a scan takes.
         deadline_s: When a deployment is judged with what is there; short ones are judged again later.
@@ -35,6 +36,7 @@ class Plan:
     kills: int = 10
     kill_every_s: float = 1.0
     fault_rate: float = 0.2
+    fault_calls: str = "submit,poll,find"
     seed: int = 1
     latency_s: float = 1.0
     deadline_s: float = 2700.0

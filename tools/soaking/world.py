@@ -116,7 +116,13 @@ def _event(world: World, number: int) -> dict[str, Any]:
 
 def _configuration(world: World) -> dict[str, Any]:
     plan = world.plan
-    faults = {"rate": plan.fault_rate, "kinds": list(FAULTS), "retry_after_s": 1.0, "hang_s": 2.0}
+    faults = {
+        "rate": plan.fault_rate,
+        "kinds": list(FAULTS),
+        "calls": plan.fault_calls.split(","),
+        "retry_after_s": 1.0,
+        "hang_s": 2.0,
+    }
     scripted = {
         "plugin": "scripted",
         "latency_s": plan.latency_s,
