@@ -84,7 +84,7 @@ class ScanHandler:
         if isinstance(outcome, ScannerThrottledError):
             at = self._limits.retry_at(self._context.now(), 1, outcome.retry_after_s)
             await self._context.quotas.close(task.instance, at)
-        return await self._settle(held, owner, outcome)
+        return await self._settle(held, owner, outcome, was_unclear=was is TaskState.INTENT)
 
     async def _acquire(self, known: Stored[ScanTask], owner: str) -> tuple[Stored[ScanTask] | None, TaskState]:
         """Take the lease, saving the intent to submit; a task that is not to be touched now comes back as it is."""
@@ -143,14 +143,17 @@ class ScanHandler:
             returns=returns,
         )
 
-    async def _settle(self, held: Stored[ScanTask], owner: str, outcome: ScanOutcome) -> list[Outgoing]:
+    async def _settle(
+        self, held: Stored[ScanTask], owner: str, outcome: ScanOutcome, *, was_unclear: bool
+    ) -> list[Outgoing]:
         """Save what came of the step, unless the lease was lost to somebody who goes on instead."""
         now = self._context.now()
 
         def change(current: ScanTask) -> tuple[ScanTask, datetime | None] | None:
             if current.lease != owner:
                 return None
-            settled = after(current, outcome, now, self._limits).model_copy(update={"lease": "", "lease_until": None})
+            settled = after(current, outcome, now, self._limits, was_unclear=was_unclear)
+            settled = settled.model_copy(update={"lease": "", "lease_until": None})
             return settled, due(settled, self._limits.rearm_at(now))
 
         task = held.document

@@ -24,8 +24,13 @@ from scanguard.model.report import ScanReport
 ScanOutcome = ScanReport | Ticket | ScanguardError
 
 
-def after(task: ScanTask, outcome: ScanOutcome, now: datetime, limits: EngineLimits) -> ScanTask:
-    """The task after a step; its lease is the caller's business."""
+def after(
+    task: ScanTask, outcome: ScanOutcome, now: datetime, limits: EngineLimits, *, was_unclear: bool = False
+) -> ScanTask:
+    """The task after a step; its lease is the caller's business.
+
+    ``was_unclear`` says that nobody knew before the step whether an earlier submit had arrived.
+    """
     if isinstance(outcome, ScanReport):
         return _done(task, outcome, now)
     if isinstance(outcome, Ticket):
@@ -38,16 +43,18 @@ def after(task: ScanTask, outcome: ScanOutcome, now: datetime, limits: EngineLim
                 "attempts": 0,
             }
         )
-    return _after_error(task, outcome, now, limits)
+    return _after_error(task, outcome, now, limits, TaskState.INTENT if was_unclear else TaskState.PENDING)
 
 
-def _after_error(task: ScanTask, error: ScanguardError, now: datetime, limits: EngineLimits) -> ScanTask:
+def _after_error(
+    task: ScanTask, error: ScanguardError, now: datetime, limits: EngineLimits, refused: TaskState
+) -> ScanTask:
     noted = {"error": error.message, "error_kind": type(error).__name__}
     if isinstance(error, ScannerThrottledError | RegistryThrottledError):
         wait = limits.retry_at(now, 1, error.retry_after_s)
         left = task.deadline - now + wait  # the scan's own time stands still while it may not go on
         deadline = max(task.deadline, min(left, task.created_at + LONGEST))
-        again = {**_again(task, TaskState.PENDING), "not_before": min(wait, deadline), "deadline": deadline}
+        again = {**_again(task, refused), "not_before": min(wait, deadline), "deadline": deadline}
         return task.model_copy(update={**noted, **again})
     if _is_the_places_fault(error):
         sources = _with_failed(task.sources, task.source, error)
