@@ -75,7 +75,7 @@ def _plan(names: Names) -> Mapping[str, str]:
     plan |= {f"{names.package}/{name}": f"common/package/{name}.jinja" for name in ("__init__.py", "py.typed")}
     plan |= {f"{names.package}/{module}.py": f"{own}/package/{module}.py.jinja" for module in _MODULES[names.kind]}
     return plan | {
-        _test_path(names, test): f"{_test_home(own, test)}/tests/{test}.py.jinja" for test in _TESTS[names.kind]
+        _test_path(names, test): f"{_test_home(own, test)}/checks/{test}.py.jinja" for test in _TESTS[names.kind]
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -129,3 +130,27 @@ def test_its_own_tests_pass_against_what_is_installed(room: CleanRoom, bench: Pa
         (shutil.copytree if source.is_dir() else shutil.copy)(source, bench / part)
 
     assert " passed" in room.must_run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=bench)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_it_is_linted_and_type_checked_against_what_is_published(room: CleanRoom, name: str) -> None:
+    room.install("pytest", "pytest-asyncio", "mypy", "ruff")
+
+    room.must_run("ruff", "check", "--no-cache", ".", cwd=EXAMPLES[name])
+    said = room.must_run("mypy", cwd=EXAMPLES[name], MYPY_CACHE_DIR=str(room.folder / "mypy"))
+    assert "Success: no issues found in" in said
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_it_needs_published_api_only(name: str) -> None:
+    homes = {
+        home
+        for path in EXAMPLES[name].rglob("*.py")
+        for home in re.findall(r"^(?:from|import) (scanguard[.\w]*)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    foreign = {home for home in homes if not home.startswith(("scanguard_plumbline", "scanguard_notify_crier"))}
+
+    assert "scanguard" in foreign
+    assert not {
+        home for home in foreign if home != "scanguard" and not home.startswith(("scanguard.http", "scanguard.testing"))
+    }
