@@ -9,6 +9,7 @@ from scanguard.engine.cancel import cancel
 from scanguard.engine.context import EngineContext
 from scanguard.engine.dead import DeadKind, DeadLetter
 from scanguard.errors import EventError
+from scanguard.render.dead_letters import Letter
 
 MOST: Final = 10_000
 """Letters of one kind that are looked through."""
@@ -70,6 +71,11 @@ class DeadLetterDesk:
             if not after:
                 break
         return found
+
+
+def shown(letter: DeadLetter) -> Letter:
+    """A letter as renderers take it."""
+    return Letter(**letter.model_dump(exclude={"schema_version"}))
 
 
 def _checked(reason: str) -> str:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from scanguard.cli.application import Application
     from scanguard.engine.dead import DeadLetter
-    from scanguard.render.dead_letters import Letter
 
 KINDS = ("assessment", "scan", "delivery")
 kind_option = click.option(
@@ -49,13 +48,14 @@ def dead_letters() -> None:
 @click.pass_context
 def list_letters(ctx: click.Context, /, *, kind: str | None, limit: int, form: str) -> None:
     """List them, newest first."""
+    from scanguard.app.dead_letters import shown
     from scanguard.render.dead_letters import letters_document, letters_json
 
     letters, now = run(_all(ctx.ensure_object(CliContext).load(), kind, limit))
     if form == "json":
-        write(letters_json([_shown(letter) for letter in letters]))
+        write(letters_json([shown(letter) for letter in letters]))
     else:
-        show(letters_document([_shown(letter) for letter in letters], now=now))
+        show(letters_document([shown(letter) for letter in letters], now=now))
     if len(letters) >= limit:
         note(f"Only the newest {limit:,} are listed; --limit lists more.")
 
@@ -66,13 +66,14 @@ def list_letters(ctx: click.Context, /, *, kind: str | None, limit: int, form: s
 @click.pass_context
 def show_letter(ctx: click.Context, /, *, id: str, form: str) -> None:
     """Show one, by its id or the beginning of it: what failed, why, and what to do."""
+    from scanguard.app.dead_letters import shown
     from scanguard.render.dead_letters import letter_document, letters_json
 
     letters, now = run(_chosen(ctx.ensure_object(CliContext).load(), (id,)))
     if form == "json":
-        write(letters_json([_shown(letter) for letter in letters]))
+        write(letters_json([shown(letter) for letter in letters]))
     else:
-        show(letter_document(_shown(letters[0]), now=now))
+        show(letter_document(shown(letters[0]), now=now))
 
 
 @dead_letters.command(
@@ -105,12 +106,6 @@ def drop(ctx: click.Context, /, *, ids: tuple[str, ...], reason: str) -> None:
     """Let them rest. The reason stays with what they are about."""
     letters = run(_drop(ctx.ensure_object(CliContext).load(), ids, reason))
     note(f"{count(len(letters), 'letter')} dropped.")
-
-
-def _shown(letter: DeadLetter) -> Letter:
-    from scanguard.render.dead_letters import Letter
-
-    return Letter(**letter.model_dump(exclude={"schema_version"}))
 
 
 async def _all(app: Application, kind: str | None, limit: int) -> tuple[Sequence[DeadLetter], datetime]:

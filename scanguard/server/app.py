@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from scanguard.server.api import VerdictsApi
+from scanguard.server.dead_letters import DeadLettersApi
 from scanguard.server.door import Door
 from scanguard.server.events import EventsEndpoint
 from scanguard.server.gate import Gate
@@ -52,6 +53,7 @@ def routes(app: App, settings: ServerSettings, door: Door, health: Health) -> li
     """Every route; :mod:`scanguard.server.openapi` describes them."""
     events = EventsEndpoint(app, settings, door)
     api = VerdictsApi(app, door)
+    letters = DeadLettersApi(app, door)
     return [
         Route("/events", events.post, methods=["POST"]),
         Route("/events", events.options, methods=["OPTIONS"]),
@@ -60,6 +62,8 @@ def routes(app: App, settings: ServerSettings, door: Door, health: Health) -> li
         Route("/api/v1/verdicts", api.list_verdicts, methods=["GET"]),
         Route("/api/v1/verdicts/{id}", api.one_verdict, methods=["GET"]),
         Route("/api/v1/verdicts/{id}/explanation", api.explanation, methods=["GET"]),
+        Route("/api/v1/dead-letters", letters.list_letters, methods=["GET"]),
+        Route("/api/v1/dead-letters/{id}", letters.one_letter, methods=["GET"]),
         Route("/api/v1/openapi.json", api.openapi, methods=["GET"]),
     ]
 

@@ -10,12 +10,14 @@ from pydantic import Field
 from pydantic.json_schema import models_json_schema
 
 from scanguard.app.stored import PRIVATE_KEYS
+from scanguard.engine.dead import DeadKind
 from scanguard.engine.documents import OutboxItem
 from scanguard.model.base import Model
 from scanguard.model.verdict import MergedReport, Verdict
 from scanguard.render.json_text import JSON_SCHEMA_VERSION
 from scanguard.server.access import KEY_HEADERS, KEY_PARAMETER
 from scanguard.server.body import JSON_TYPES
+from scanguard.server.dead_letters import DEFAULT_LIMIT, MAX_LIMIT, LetterViews
 from scanguard.server.problems import MEDIA_TYPE
 from scanguard.server.verdict_query import VerdictQuery
 
@@ -72,7 +74,7 @@ class Probe(Model):
     status: str
 
 
-_MODELS: Final = (VerdictPage, Verdicts, Explanation, Acknowledgement, Validation, Problem, Probe)
+_MODELS: Final = (LetterViews, VerdictPage, Verdicts, Explanation, Acknowledgement, Validation, Problem, Probe)
 
 
 @cache
@@ -103,6 +105,10 @@ def _paths() -> dict[str, Any]:
         "/api/v1/verdicts/{id}/explanation": {
             "get": _read("explainVerdict", "A verdict with its reports and deliveries.", Explanation, by_id)
         },
+        "/api/v1/dead-letters": {
+            "get": _read("listDeadLetters", "What was given up, newest first.", LetterViews, _letter_parameters())
+        },
+        "/api/v1/dead-letters/{id}": {"get": _read("getDeadLetter", "One dead letter.", LetterViews, by_id)},
         "/api/v1/openapi.json": {
             "get": {
                 "operationId": "getDescription",
@@ -112,6 +118,14 @@ def _paths() -> dict[str, Any]:
             }
         },
     }
+
+
+def _letter_parameters() -> list[dict[str, Any]]:
+    limit = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
+    return [
+        {"name": "kind", "in": "query", "schema": {"enum": list(DeadKind)}},
+        {"name": "limit", "in": "query", "schema": limit},
+    ]
 
 
 def _read(name: str, summary: str, model: type[Model], parameters: list[dict[str, Any]]) -> dict[str, Any]:

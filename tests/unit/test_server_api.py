@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -73,7 +74,7 @@ async def get(server: Serving, path: str, **query: str | int) -> Any:
 
 def conforms(answer: Any, path: str) -> None:
     """Check an answer against what the description says of its path; unknown keys count as wrong here."""
-    name = "/api/v1/" + path.replace(WEB.id, "{id}").replace(API.id, "{id}")
+    name = "/api/v1/" + re.sub("[0-9a-f]{32}", "{id}", path)
     schema = document()["paths"][name]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     OAS31Validator({**schema, "components": document()["components"]}).validate(answer)
 
@@ -202,7 +203,9 @@ async def test_why_an_assessment_was_given_up_is_told(server: Serving) -> None:
     assert "no platform knows it" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("path", ["verdicts", "verdicts/x", "verdicts/x/explanation", "openapi.json"])
+@pytest.mark.parametrize(
+    "path", ["verdicts", "verdicts/x", "verdicts/x/explanation", "dead-letters", "dead-letters/x", "openapi.json"]
+)
 async def test_reading_needs_a_key_for_reading_that_is_not_in_the_query(tmp_path: Path, path: str) -> None:
     async with serving(tmp_path, keys=keys(tmp_path)) as server:
         address = f"/api/v1/{path}"
@@ -214,6 +217,42 @@ async def test_reading_needs_a_key_for_reading_that_is_not_in_the_query(tmp_path
     assert (bare.status_code, query.status_code, sender.status_code) == (401, 401, 403)
     assert bare.headers["www-authenticate"]
     assert reader.status_code in (200, 404)
+
+
+async def test_dead_letters_are_read_as_the_command_line_tells_them(server: Serving, tmp_path: Path) -> None:
+    dead = Assessment(
+        id=sample_id("gone"),
+        event=WEB.event,
+        state=AssessmentState.DEAD,
+        created_at=NOW,
+        error="no platform knows it",
+        error_kind="PlatformError",
+        attempts=5,
+    )
+    await Store(server.app.backend.state).insert(dead, None)
+    await server.app.dead_letters._context.dead.note(dead)
+
+    listed = await get(server, "dead-letters")
+    (letter,) = listed["dead_letters"]
+    assert (letter["id"], letter["error"], letter["attempts"]) == (dead.id, "no platform knows it", 5)
+    assert "replay" in letter["remedy"]
+    assert await get(server, f"dead-letters/{dead.id}") == listed
+    assert (await get(server, "dead-letters", kind="scan"))["dead_letters"] == []
+    told = await asyncio.to_thread(
+        invoke, ["--data-dir", str(tmp_path / "data"), "dead-letters", "list", "--format", "json"]
+    )
+    assert json.loads(told.stdout) == listed
+
+
+@pytest.mark.parametrize("query", ["kind=verdict", "limit=0", "limit=1001", "limit=x", "limit=%D9%A1", "sort=age"])
+async def test_a_wrong_question_about_dead_letters_is_told(server: Serving, query: str) -> None:
+    answer = await server.client.get(f"/api/v1/dead-letters?{query}")
+    assert answer.status_code == 400
+    assert answer.json()["type"] == "urn:scanguard:problem:parameter"
+
+
+async def test_an_unknown_dead_letter_is_not_found(server: Serving) -> None:
+    assert (await server.client.get("/api/v1/dead-letters/nobody")).status_code == 404
 
 
 async def test_without_a_store_reading_is_told_to_come_again(tmp_path: Path) -> None:
