@@ -22,7 +22,14 @@ project = "scanguard"
 release = version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 extensions = ["myst_parser"]
 root_doc = "docs/index"
-include_patterns = ["docs/**.md", "plugins/*/README.md", "adapters/*/README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+include_patterns = [
+    "docs/**.md",
+    "plugins/*/README.md",
+    "examples/third_party_*/README.md",
+    "adapters/*/README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+]
 exclude_patterns = ["build", "dist", ".*", "scanguard", "tests", "plugins/*/tests", "plugins/*/scanguard_*"]
 source_suffix = {".md": "markdown"}
 

@@ -35,3 +35,10 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
         elif anchor and target.suffix == ".md" and anchor not in anchors(target.read_text(encoding="utf-8")):
             broken.append(f"{path}#{anchor}")
     assert not broken
+
+
+def test_the_tests_that_prove_the_promises_are_there() -> None:
+    named = set(re.findall(r"tests/[a-z_/*.]+", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")))
+    missing = sorted(path for path in named if not any(ROOT.glob(path.rstrip("/."))))
+    assert not missing
+    assert len(named) > 10
