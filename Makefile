@@ -38,6 +38,9 @@ integration: set-up ## Tests with real parts (registry, Debian root); a missing 
 bench: set-up ## Every figure of speed, as one table (FULL=1: up to 100,000 deployments).
 	@$(BIN)/python benchmarks $(if $(FULL),--full)
 
+soak: set-up ## Thousands of deployments while workers are killed at random; every promise is checked.
+	$(BIN)/python tools/soak.py --deployments 5000 --digests 500 --shared 1000 --workers 4 --kills 60 $(SOAK_ARGS)
+
 lock: set-up ## Write constraints.txt anew: exact versions for every supported Python, no addresses.
 	$(BIN)/python tools/lock.py
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from typing import Any
 from scanguard.backends import DATABASE_NAME
 from scanguard.builtin.json_files import StoredResult
 from scanguard.builtin.scripted_memory import Call
+from scanguard.engine.dead import DeadKind, DeadLetter
 from scanguard.engine.documents import Assessment, OutboxItem, Waiter
 from scanguard.engine.store import Store, read_document
 from scanguard.model.verdict import Verdict
@@ -37,7 +38,8 @@ class Evidence:
         copies: What the sink stored.
         notices: What the notifier was told.
         calls: What the scanner was asked.
-        waiting: Assessments that still stand in a task's queue.
+        waiting: Assessments that stand in a task's queue though they have its report.
+        letters: Ids of the tasks that a dead letter tells of.
         open_rows: Rows of state that somebody must look at again.
         has_messages: Whether the queue holds any.
         database: What SQLite's ``quick_check`` says.
@@ -54,6 +56,7 @@ class Evidence:
     notices: Sequence[Mapping[str, Any]]
     calls: Sequence[Call]
     waiting: Sequence[str] = ()
+    letters: frozenset[str] = frozenset()
     open_rows: Sequence[str] = ()
     has_messages: bool = False
     database: str = "ok"
@@ -77,7 +80,8 @@ async def gather(
         copies=[StoredResult.model_validate_json(path.read_bytes()) for path in sorted(world.copies.rglob("*.json"))],
         notices=[json.loads(line) for line in _lines(world.notices)],
         calls=[Call.model_validate_json(line) for line in _lines(world.calls)],
-        waiting=await _waiting(backend, assessments.values()),
+        waiting=await _waiting(backend, assessments),
+        letters=await _letters(backend),
         open_rows=[f"{row.table}/{row.partition}" for row in await backend.state.overdue(FAR_FUTURE, limit=1000)],
         has_messages=await backend.queue.next_visible(ALL_LANES) is not None,
         database=_quick_check(world.data / DATABASE_NAME),
@@ -101,10 +105,16 @@ async def _outbox(backend: Backend, id: str) -> Sequence[OutboxItem]:
     return [read_document(OutboxItem, row) for row in await backend.state.page(OutboxItem.TABLE, id, limit=1000)]
 
 
-async def _waiting(backend: Backend, assessments: Iterable[Assessment]) -> list[str]:
-    tasks = sorted({task for one in assessments for task in one.tasks})
-    rows = [row for task in tasks for row in await backend.state.page(Waiter.TABLE, task, limit=1000)]
-    return [f"{row.key} for {row.partition}" for row in rows]
+async def _waiting(backend: Backend, assessments: Mapping[str, Assessment]) -> list[str]:
+    """Who waits without need; whoever lacks a report stays, to be completed when it comes."""
+    tasks = sorted({task for one in assessments.values() for task in one.tasks})
+    rows = [row for task in tasks for row in await backend.state.page(Waiter.TABLE, task, limit=5000)]
+    return [f"{row.key} for {row.partition}" for row in rows if row.partition not in assessments[row.key].unserved]
+
+
+async def _letters(backend: Backend) -> frozenset[str]:
+    rows = await backend.state.page(DeadLetter.TABLE, DeadKind.SCAN, limit=10_000)
+    return frozenset(row.key for row in rows)
 
 
 def _lines(path: Path) -> list[bytes]:

@@ -133,6 +133,13 @@ def nothing_is_left_open(evidence: Evidence) -> Iterator[str]:
     yield from (f"a place to wait is left: {one}" for one in evidence.waiting)
 
 
+def failures_are_seen(evidence: Evidence) -> Iterator[str]:
+    """Each scan that a verdict lacks is a dead letter, and no other is."""
+    lacking = {task for one in evidence.assessments.values() for task in one.unserved}
+    yield from (f"the scan {task} failed, and no dead letter says so" for task in sorted(lacking - evidence.letters))
+    yield from (f"a dead letter tells of {task}, which nobody lacks" for task in sorted(evidence.letters - lacking))
+
+
 def the_database_is_whole(evidence: Evidence) -> Iterator[str]:
     """SQLite finds no fault in its file."""
     if evidence.database != "ok":
@@ -153,6 +160,7 @@ PROMISES: Mapping[str, Question] = {
     "every delivery is done": deliveries_are_done,
     "one scan at a time": one_scan_at_a_time,
     "nothing is left open": nothing_is_left_open,
+    "every failure is seen": failures_are_seen,
     "the database is whole": the_database_is_whole,
     "processes behave": processes_behave,
 }
