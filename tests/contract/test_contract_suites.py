@@ -370,6 +370,20 @@ def test_a_good_plugin_passes_every_clause(pytester: pytest.Pytester, kind: str)
             "it reports on sha256:0000", id="reports-on-another-digest",
         ),
         pytest.param(
+            "scanner", ("        await asyncio.sleep(0.001)", "        import time\n        time.sleep(0.8)"),
+            "holds_up", "holds up everything else for 0.* s", id="blocks-the-loop",
+        ),
+        pytest.param(
+            "scanner", ("return ScanReport(\n", "return dict(\n"), "about_the_image", "a scan gave a dict",
+            id="answers-with-the-wrong-type",
+        ),
+        pytest.param(
+            "notifier", ("        token = (await", "        import asyncio, time\n        end = time.monotonic() + 3\n"
+            "        while time.monotonic() < end:\n            try:\n                await asyncio.sleep(0.1)\n"
+            "            except asyncio.CancelledError:\n                pass\n        token = (await"),
+            "too_long", "with a deadline of 0.3 s it took", id="ignores-its-deadline",
+        ),
+        pytest.param(
             "scanner", ("class Config(PluginConfig):", "class Config(PluginConfig, extra='ignore'):"), "wrong_config",
             "a wrong no_such_option is accepted", id="accepts-unknown-options",
         ),

@@ -16,6 +16,8 @@ HOOKS = {
     "scanguard_sinks": "SinkContract",
     "scanguard_notifiers": "NotifierContract",
     "scanguard_policies": "PolicyContract",
+    "scanguard_event_sources": "EventSourceContract",
+    "scanguard_secret_stores": "SecretStoreContract",
 }
 SUBCLASS = re.compile(r"class \w+\((\w+Contract)\):\n\s+plugin = \"([\w.]+)\"\n\s+name = \"([\w-]+)\"")
 

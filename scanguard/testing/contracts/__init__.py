@@ -13,19 +13,25 @@ something, to make that fail::
 Needs pytest and pytest-asyncio.
 """
 
+from scanguard.testing.contracts.backend import BackendContract
 from scanguard.testing.contracts.base import CANARY_REFERENCE, Broken, PluginContract
 from scanguard.testing.contracts.delivery import NotifierContract, SinkContract
+from scanguard.testing.contracts.event_source import EventSourceContract
 from scanguard.testing.contracts.policy import PolicyContract
 from scanguard.testing.contracts.probes import CANARY
 from scanguard.testing.contracts.scanner import ScannerContract
+from scanguard.testing.contracts.secret_store import SecretStoreContract
 
 __all__ = [
     "CANARY",
     "CANARY_REFERENCE",
+    "BackendContract",
     "Broken",
+    "EventSourceContract",
     "NotifierContract",
     "PluginContract",
     "PolicyContract",
     "ScannerContract",
+    "SecretStoreContract",
     "SinkContract",
 ]

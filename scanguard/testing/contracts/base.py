@@ -30,6 +30,7 @@ from scanguard.testing.contracts.probes import (
     error_texts,
     import_afresh,
     log_arguments,
+    longest_pause,
     names,
 )
 from scanguard.testing.contracts.state import instance_state, module_state
@@ -38,6 +39,8 @@ CANARY_REFERENCE: Final = "env:SCANGUARD_CANARY"
 """What a configuration under test writes for a secret."""
 MAX_IMPORT_S: Final = 0.5
 """CPU seconds that importing a plugin may cost beyond scanguard's own modules."""
+MAX_PAUSE_S: Final = 0.4
+"""Seconds for which a plugin may keep the event loop to itself."""
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
 
@@ -257,6 +260,16 @@ class PluginContract:
         finally:
             await plugin.aclose()
         raise AssertionError(f"{case.id}: it answered with a {type(answer).__name__} instead of raising")
+
+    @pytest.mark.asyncio
+    async def test_it_never_holds_up_what_runs_beside_it(
+        self, config: Mapping[str, Any], context: PluginContext
+    ) -> None:
+        plugin = self.build(config, context)
+        await self.use(plugin)  # what is loaded lazily is loaded now
+        worst = await longest_pause(self.use(plugin))
+        await plugin.aclose()
+        assert worst <= MAX_PAUSE_S, f"it holds up everything else for {worst:.2f} s: do such work in a thread"
 
     @pytest.mark.asyncio
     async def test_a_secret_never_shows(

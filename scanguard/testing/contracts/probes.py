@@ -6,7 +6,8 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -109,3 +110,29 @@ def child_processes() -> frozenset[int]:
         except OSError:  # the thread has ended
             continue
     return frozenset(found)
+
+
+async def longest_pause(call: Awaitable[object]) -> float:
+    """Seconds for which nothing else could run while this was awaited, at worst.
+
+    What this thread spent working counts; that it was not let work (a busy machine) counts only when it is long.
+    """
+    worst = 0.0
+
+    async def tick() -> None:
+        nonlocal worst
+        while True:
+            began, busy = time.monotonic(), time.thread_time()
+            await asyncio.sleep(0.02)
+            pause = time.monotonic() - began - 0.02
+            worked = time.thread_time() - busy
+            worst = max(worst, pause if pause > 0.6 else min(pause, worked))
+
+    ticking = asyncio.ensure_future(tick())
+    await asyncio.sleep(0)
+    try:
+        await call
+        await asyncio.sleep(0.03)
+    finally:
+        ticking.cancel()
+    return worst
