@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NoReturn
@@ -68,7 +69,7 @@ def _decode(payload: bytes, max_bytes: int) -> JsonValue:
     if len(payload) > max_bytes:
         raise EventError(f"the events are {len(payload):,} bytes long; {max_bytes:,} are the limit: send fewer at once")
     try:
-        value: JsonValue = _DECODER.decode(payload.decode("utf-8-sig"))
+        value: JsonValue = _DECODER.decode(payload.removeprefix(BOM_UTF8).decode())
     except UnicodeDecodeError as exc:
         raise EventError(f"the events are not UTF-8 text: byte {exc.start:,} cannot be read") from exc
     except json.JSONDecodeError as exc:

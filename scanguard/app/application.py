@@ -86,6 +86,7 @@ class App:
         self._bound = bound
         self._host = host
         self._data_dir = data_dir
+        self._excluded = frozenset(resource.lower() for resource in bound.settings.exclude)
         self._open: Backend | None = None
         self._stack = AsyncExitStack()
 
@@ -151,15 +152,15 @@ class App:
     async def accept(self, payload: bytes, *, lane: Lane = Lane.FRESH) -> Accepted:
         """Take events in; durable when it returns. Raises EventError for a payload that is no event at all."""
         parsed = parse_events(payload, self.plugins.catalog.event_sources.values())
-        excluded = {resource.lower() for resource in self._bound.settings.exclude}
-        taken = [event for event in parsed.events if event.resource_id.lower() not in excluded]
-        skipped = [
-            f"{event.resource_id} is excluded by the configuration"
-            for event in parsed.events
-            if event.resource_id.lower() in excluded
-        ]
-        accepted = Accepted(await self._send(taken, lane=lane), (*parsed.skipped, *skipped), parsed.rejected)
-        count_events(accepted=len(taken), skipped=len(accepted.skipped), rejected=len(parsed.rejected))
+        taken: list[Event] = []
+        skipped = list(parsed.skipped)
+        for event in parsed.events:
+            if event.resource_id.lower() in self._excluded:
+                skipped.append(f"{event.resource_id} is excluded by the configuration")
+            else:
+                taken.append(event)
+        accepted = Accepted(await self._send(taken, lane=lane), tuple(skipped), parsed.rejected)
+        count_events(accepted=len(taken), skipped=len(skipped), rejected=len(parsed.rejected))
         return accepted
 
     async def accept_images(self, names: Sequence[str], *, force: bool = False) -> tuple[str, ...]:

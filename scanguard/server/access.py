@@ -80,9 +80,11 @@ class Access:
         if self.is_open:
             return ANYBODY
         found = self._by_key(request, permission)
-        if not _first(found, permission):
+        caller = _first(found, permission)
+        if caller is None:
             found += await self._by_token(request)
-        if caller := _first(found, permission):
+            caller = _first(found, permission)
+        if caller is not None:
             return caller
         if not found:
             raise _unauthenticated("show a key or a Microsoft Entra token", takes_tokens=self.takes_tokens)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -21,7 +22,7 @@ from scanguard.server.problems import RequestRefusedError, internal_error
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from scanguard.app import App
     from scanguard.server.access import Access
@@ -41,21 +42,27 @@ def build_app(app: App, settings: ServerSettings, access: Access, *, health: Hea
     """
     limits = RateLimits(settings.rate_per_s, settings.client_rate_per_s, time.monotonic)
     door = Door(access, limits, Slots(settings.max_concurrent), settings.store_timeout_s)
-    inner = Starlette(
-        routes=routes(app, settings, door, health or Health(app.backend)),
+    events = EventsEndpoint(app, settings, door)
+    others = Starlette(
+        routes=routes(app, events, door, health or Health(app.backend)),
         exception_handlers={RequestRefusedError: _refused, HTTPException: _not_routed, Exception: _failed},
     )
-    inner.router.redirect_slashes = False  # a redirect would repeat the query, and the key in it
+    others.router.redirect_slashes = False  # a redirect would repeat the query, and the key in it
+
+    def inner(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        # Deliveries come by the thousand and need no layer between: the gate answers for what the endpoint raises.
+        is_delivery = scope["path"] == "/events" and scope["method"] == "POST"
+        return events(scope, receive, send) if is_delivery else others(scope, receive, send)
+
     return Gate(inner, limits, max_header_bytes=settings.max_header_bytes, loopback_only=access.is_open)
 
 
-def routes(app: App, settings: ServerSettings, door: Door, health: Health) -> list[BaseRoute]:
+def routes(app: App, events: EventsEndpoint, door: Door, health: Health) -> list[BaseRoute]:
     """Every route; :mod:`scanguard.server.openapi` describes them."""
-    events = EventsEndpoint(app, settings, door)
     api = VerdictsApi(app, door)
     letters = DeadLettersApi(app, door)
     return [
-        Route("/events", events.post, methods=["POST"]),
+        Route("/events", events, methods=["POST"]),
         Route("/events", events.options, methods=["OPTIONS"]),
         Route("/healthz", health.live, methods=["GET"]),
         Route("/readyz", health.ready, methods=["GET"]),

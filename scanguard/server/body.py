@@ -14,6 +14,10 @@ JSON_TYPES: Final = frozenset(
 )
 
 
+WHOLE: Final = "scanguard.whole"
+"""In the scope of a request whose body came with its head: reading it cannot wait, so nothing has to time it."""
+
+
 def headers_of(request: Request) -> dict[str, str]:
     """A request's headers by name in lower case, decoded once; the first of several with one name."""
     headers: dict[str, str] | None = request.scope.get("scanguard.headers")
@@ -49,23 +53,29 @@ async def read_body(request: Request, max_bytes: int, timeout_s: float) -> bytes
     announced = headers_of(request).get("content-length", "")
     if announced.isdigit() and int(announced[:19]) > max_bytes:
         raise _too_large(max_bytes)
-    chunks: list[bytes] = []
-    length = 0
+    if request.scope.get(WHOLE):
+        return await _read(request, max_bytes)
     try:
         async with asyncio.timeout(timeout_s):
-            more = True
-            while more:
-                message = await request.receive()
-                if message["type"] == "http.disconnect":
-                    raise RequestRefusedError(400, "cut-off", "the connection ended before the body did")
-                more = message.get("more_body", False)
-                chunks.append(message.get("body", b""))
-                length += len(chunks[-1])
-                if length > max_bytes:
-                    raise _too_large(max_bytes)
+            return await _read(request, max_bytes)
     except TimeoutError:
         text = f"the body did not arrive within {timeout_s:g} s: send it again"
         raise RequestRefusedError(408, "slow-body", text, headers={"Connection": "close"}) from None
+
+
+async def _read(request: Request, max_bytes: int) -> bytes:
+    chunks: list[bytes] = []
+    length = 0
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise RequestRefusedError(400, "cut-off", "the connection ended before the body did")
+        more = message.get("more_body", False)
+        chunks.append(message.get("body", b""))
+        length += len(chunks[-1])
+        if length > max_bytes:
+            raise _too_large(max_bytes)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 

@@ -9,7 +9,26 @@ from __future__ import annotations
 import asyncio
 from typing import ClassVar
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from scanguard.server.body import WHOLE
+
+
+class OneWrite(h11.Connection):
+    """Gives an answer's head out with what follows it: one packet, not two, and one call of the kernel."""
+
+    _head = b""
+
+    def send(self, event: h11.Event) -> bytes | None:  # type: ignore[override]  # h11 says it by overloads
+        """The bytes to write now."""
+        data = super().send(event)
+        if isinstance(event, h11.Response):
+            self._head = data or b""
+            return b""  # nothing is written for that
+        if self._head and data is not None:
+            data, self._head = self._head + data, b""
+        return data
 
 
 class GuardedProtocol(H11Protocol):
@@ -22,6 +41,8 @@ class GuardedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
         """Take the connection, or end it at once when there are too many."""
         super().connection_made(transport)
+        size = self.config.h11_max_incomplete_event_size
+        self.conn = OneWrite(h11.SERVER) if size is None else OneWrite(h11.SERVER, size)
         if len(self.connections) > self.max_connections:
             transport.abort()
             return
@@ -37,6 +58,8 @@ class GuardedProtocol(H11Protocol):
         super().data_received(data)
         if self.cycle is not before:
             self._disarm()
+            if not self.cycle.more_body:
+                self.scope[WHOLE] = True  # type: ignore[typeddict-unknown-key]  # ours
         elif before is None or before.response_complete:
             self._arm()
 

@@ -24,6 +24,7 @@ from scanguard.ports import Lane
 from scanguard.server.access import Access
 from scanguard.server.app import routes
 from scanguard.server.door import Door
+from scanguard.server.events import EventsEndpoint
 from scanguard.server.health import Health
 from scanguard.server.keys import KeyRing
 from scanguard.server.limits import RateLimits, Slots
@@ -270,9 +271,10 @@ async def test_the_description_is_valid_and_names_every_route(server: Serving) -
 
     access = Access(KeyRing([]), None)
     door = Door(access, RateLimits(1, 1, lambda: 0.0), Slots(1), 1.0)
+    events = EventsEndpoint(server.app, server.app.settings.server, door)
     served = {
         (route.path, method.lower())
-        for route in routes(server.app, server.app.settings.server, door, Health(server.app.backend))
+        for route in routes(server.app, events, door, Health(server.app.backend))
         if isinstance(route, Route)
         for method in route.methods or ()
         if method != "HEAD"

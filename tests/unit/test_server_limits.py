@@ -8,10 +8,14 @@ import time
 from pathlib import Path
 
 import pytest
+import uvicorn
 from serving import JSON, KEY, Serving, body, event, keys, serving
+from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
 
 from scanguard.server.limits import MAX_CLIENTS, Bucket, RateLimits, Slots
 from scanguard.server.problems import RequestRefusedError
+from scanguard.server.protocol import guarded_protocol
 
 HEAD = "POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 LIMIT = 2048
@@ -110,6 +114,71 @@ async def test_a_second_request_on_a_connection_may_not_dawdle_either(tmp_path: 
                     break
         assert time.monotonic() - started < 2
         writer.close()
+
+
+async def test_a_body_that_stops_is_let_go_after_one_that_came_at_once(tmp_path: Path) -> None:
+    async with serving(tmp_path, body_timeout_s=0.3) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        whole = HEAD + "Content-Length: 2\r\n\r\n[]"
+        writer.write(whole.encode())
+        assert status(await reader.readuntil(b"}")) == 200
+        writer.write(whole.encode()[:-1])
+
+        async with asyncio.timeout(2):
+            assert status(await reader.readuntil(b"}")) == 408
+        writer.close()
+
+
+async def test_a_body_may_come_after_its_head(tmp_path: Path) -> None:
+    sent = body(event("a"))
+    async with serving(tmp_path) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(f"{HEAD}Content-Length: {len(sent)}\r\n\r\n".encode())
+        for part in (sent[:10], sent[10:]):
+            await asyncio.sleep(0.05)  # long enough for what was sent to be read by itself
+            writer.write(part)
+
+        assert status(await reader.readuntil(b"}")) == 200
+        assert await server.accepted() == ["a"]
+        writer.close()
+
+
+class Recorder(asyncio.Transport):
+    """What is written to a connection, piece by piece."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+        self.is_over = asyncio.Event()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if data:  # as the real ones, which do nothing for nothing
+            self.written.append(bytes(data))
+
+    def close(self) -> None:
+        self.is_over.set()
+
+    def is_closing(self) -> bool:
+        return self.is_over.is_set()
+
+
+async def test_an_answer_is_written_at_once() -> None:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    config = uvicorn.Config(answer, lifespan="off", log_config=None)
+    connection = guarded_protocol(10, 10.0)(config, ServerState(), {})
+    recorder = Recorder()
+    connection.connection_made(recorder)
+    connection.data_received(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    async with asyncio.timeout(5):
+        await recorder.is_over.wait()
+    connection.connection_lost(None)
+
+    (written,) = recorder.written
+    assert status(written) == 200
+    assert written.endswith(b"\r\n\r\n{}")
 
 
 @pytest.mark.parametrize(
