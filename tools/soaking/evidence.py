@@ -22,6 +22,7 @@ from scanguard.ports import ALL_LANES, Backend, RecordQuery
 from soaking.world import World
 
 FAR_FUTURE = datetime(9000, 1, 1, tzinfo=UTC)
+MAX_RECORDS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ async def gather(
         expected=world.expected(),
         failing=world.failing(),
         assessments=assessments,
-        verdicts=await _verdicts(backend, accepted),
+        verdicts={one.id: one for one in await backend.records.query(RecordQuery(limit=MAX_RECORDS))},
         outbox={id: await _outbox(backend, id) for id in accepted},
         copies=[StoredResult.model_validate_json(path.read_bytes()) for path in sorted(world.copies.rglob("*.json"))],
         notices=[json.loads(line) for line in _lines(world.notices)],
@@ -94,11 +95,6 @@ async def is_idle(backend: Backend) -> bool:
     if await backend.queue.next_visible(ALL_LANES) is not None:
         return False
     return not await backend.state.overdue(FAR_FUTURE, limit=1)
-
-
-async def _verdicts(backend: Backend, ids: Mapping[str, str]) -> dict[str, Verdict]:
-    found = {id: await backend.records.query(RecordQuery(id=id, limit=1)) for id in ids}
-    return {id: one[0] for id, one in found.items() if one}
 
 
 async def _outbox(backend: Backend, id: str) -> Sequence[OutboxItem]:

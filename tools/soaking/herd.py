@@ -58,7 +58,8 @@ class Herd:
         """Ask all of them to stop, and see that they do."""
         await self.look()
         for worker in self.alive:
-            worker.send_signal(signal.SIGTERM)
+            if worker.returncode is None:
+                worker.send_signal(signal.SIGTERM)
         for worker in self.alive:
             try:
                 code = await asyncio.wait_for(worker.wait(), END_LIMIT_S)
@@ -67,7 +68,6 @@ class Herd:
                 continue
             if code != 0:
                 self.complaints.append(f"worker {worker.pid} ended with {code} after SIGTERM")
-        await self.bury()
 
     async def bury(self) -> None:
         """Leave no process behind, whatever happened."""

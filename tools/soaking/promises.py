@@ -48,8 +48,8 @@ def every_deployment_is_judged(evidence: Evidence) -> Iterator[str]:
     """The record is of the deployment of the event, on the digests that it runs, in the revision that was finished."""
     for id, verdict in evidence.verdicts.items():
         resource = verdict.deployment.resource_id
-        if resource != evidence.accepted[id]:
-            yield f"the verdict on {evidence.accepted[id]} is about {resource}"
+        if resource != evidence.accepted.get(id):
+            yield f"there is a verdict on {resource} for the event of {evidence.accepted.get(id, 'nobody')}"
             continue
         digests = tuple(image.image.digest if image.image else image.error for image in verdict.images)
         if digests != evidence.expected[resource]:

@@ -69,7 +69,10 @@ async def soak(plan: Plan, folder: Path) -> Soaked:
             herd.complaints.append(f"after {plan.limit_s:.0f} s there was still work: given up")
         finally:
             idle_s = time.monotonic() - began
-            await herd.end()
+            try:
+                await herd.end()
+            finally:
+                await herd.bury()
         evidence = await gather(world, backend, accepted, herd.complaints)
     decided = [verdict.decided_at for verdict in evidence.verdicts.values()]
     return Soaked(

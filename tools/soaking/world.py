@@ -58,7 +58,8 @@ class World:
 
     def environment(self) -> Mapping[str, str]:
         """The environment of every process; the sink and the notifier of the soak are its only plugin."""
-        return {**os.environ, "PYTHONPATH": str(_TOOLS), "SCANGUARD_PLUGINS": "soaking.plugin"}
+        paths = filter(None, (str(_TOOLS), os.environ.get("PYTHONPATH")))
+        return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "SCANGUARD_PLUGINS": "soaking.plugin"}
 
     def resource(self, deployment: int) -> str:
         """A deployment's resource id."""
