@@ -100,7 +100,7 @@ class App:
         plugins = load_plugins(options.environ)
         loaded = load_settings(options.config, options.environ)
         bound = bind(loaded, plugins.catalog, plugins.problem)
-        data_dir = _data_dir(options)
+        data_dir = data_folder(options)
         host = PluginHost(
             Surroundings(
                 bound=bound,
@@ -267,7 +267,8 @@ class App:
         return {name: MergedReport.model_validate_json(data) for name, data in stored.items() if data is not None}
 
 
-def _data_dir(options: AppOptions) -> Path:
+def data_folder(options: AppOptions) -> Path:
+    """Where queue, results and databases are: as asked for, else by the environment, else the user's own folder."""
     if options.data_dir is not None:
         return options.data_dir.absolute()
     if options.environ.get(DATA_VARIABLE):

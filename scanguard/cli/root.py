@@ -31,6 +31,7 @@ _BUILT_IN: Final = {
     "serve": "Take deployment events over HTTP, and work on them.",
     "config": "Write, check and explain the configuration.",
     "plugins": "Show installed plugins, and why one is not loaded.",
+    "doctor": "Look for what is wrong, and say what to do about it.",
     "plugin": "Start a plugin of your own.",
     "completion": "Print the completion script of a shell.",
 }

@@ -63,7 +63,7 @@ class EffectiveChain:
 def effective_chain(settings: Settings, document: Document, facts: Facts) -> EffectiveChain:
     """The chain of the first scope that matches and names one, plus what every matching scope adds."""
     name, why = _chosen(settings, document, facts)
-    chain = _resolved(settings, document, name)
+    chain = chain_named(settings, document, name)
     chain = replace(chain, why=(*why, *chain.why))
     for index, scope in enumerate(settings.scopes):
         if scope.add is not None and _matches(scope.match, facts):
@@ -111,8 +111,8 @@ def _any_glob(patterns: tuple[str, ...], value: str) -> bool:
     return any(fnmatchcase(value.lower(), pattern.lower()) for pattern in patterns)
 
 
-def _resolved(settings: Settings, document: Document, name: str) -> EffectiveChain:
-    """A chain with what it inherits: the farthest ancestor first, each later one over it."""
+def chain_named(settings: Settings, document: Document, name: str) -> EffectiveChain:
+    """A chain with what it inherits, and without any scope: the farthest ancestor first, each later one over it."""
     names = lineage(settings, name)
     why = tuple(f"{child} extends {parent}" for child, parent in itertools.pairwise(names))
     origins = dict.fromkeys(("scanners.require", "freshness", "deadline"), BUILT_IN)

@@ -1,0 +1,110 @@
+"""Area ``queue``: what waits, for how long, what is overdue, what was given up; read through the backend's ports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from scanguard.backends import DATABASE_NAME, embedded
+from scanguard.doctor.check import Check, fail, ok, skipped, warn
+from scanguard.doctor.clock_checks import judge_newest
+from scanguard.doctor.database_checks import is_usable
+from scanguard.engine.dead import DeadKind, DeadLetter
+from scanguard.errors import ScanguardError
+from scanguard.ports import Backend, Lane, QueueDepth, RecordQuery
+from scanguard.render.text import count, span_of
+
+AREA: Final = "queue"
+LATE: Final = timedelta(minutes=15)
+"""Work that waits longer, though it could be done, waits for a worker."""
+MOST: Final = 1_000
+"""Rows of one kind that are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is stored and not finished; numbers end at :data:`MOST`."""
+
+    now: datetime
+    lanes: Mapping[Lane, QueueDepth]
+    overdue: int
+    overdue_since: datetime | None
+    dead: Mapping[DeadKind, int]
+    newest: datetime | None
+    """When the newest verdict was decided."""
+
+
+async def queue_checks(folder: Path) -> list[Check]:
+    """Open the backend, if it can be opened as it is, and read."""
+    path = folder / DATABASE_NAME
+    if not path.exists():
+        return [skipped(AREA, "work", "there is no database yet, so nothing waits")]
+    if not is_usable(path):
+        return [skipped(AREA, "work", "the database cannot be read as it is; see the area `data`")]
+    try:
+        async with embedded(folder) as backend:
+            backlog = await read_backlog(backend)
+    except ScanguardError as exc:
+        return [fail(AREA, "work", exc.message, "see the area `data`")]
+    return [*judge_backlog(backlog), *judge_newest(backlog.newest, backlog.now)]
+
+
+async def read_backlog(backend: Backend) -> Backlog:
+    """Ask the ports; nothing is taken, locked or changed."""
+    now = backend.clock.now()
+    overdue = await backend.state.overdue(now, limit=MOST)
+    newest = await backend.records.query(RecordQuery(limit=1))
+    dead = {kind: len(await backend.state.page(DeadLetter.TABLE, kind, limit=MOST)) for kind in DeadKind}
+    return Backlog(
+        now=now,
+        lanes=await backend.queue.depths(),
+        overdue=len(overdue),
+        overdue_since=overdue[0].due if overdue else None,
+        dead=dead,
+        newest=newest[0].decided_at if newest else None,
+    )
+
+
+def judge_backlog(backlog: Backlog) -> list[Check]:
+    """One check a lane, one for what is overdue, one for what was given up."""
+    lanes = [_lane(lane, depth, backlog.now) for lane, depth in backlog.lanes.items()]
+    return [*lanes, _overdue(backlog), _dead(backlog)]
+
+
+def _lane(lane: Lane, depth: QueueDepth, now: datetime) -> Check:
+    subject = f"lane {lane}"
+    waiting = count(depth.messages, "message")
+    if depth.ready_since is None:
+        return ok(AREA, subject, waiting if depth.messages else "empty")
+    age = now - depth.ready_since
+    detail = f"{waiting}, the oldest ready for {span_of(age)}"
+    if age <= LATE:
+        return ok(AREA, subject, detail)
+    remedy = f"start a worker (`scanguard worker`), or one more; `--lane` must include {lane}"
+    return warn(AREA, subject, f"{detail}: nobody takes it, or too few do", remedy)
+
+
+def _overdue(backlog: Backlog) -> Check:
+    if backlog.overdue_since is None:
+        return ok(AREA, "overdue", "nothing")
+    number = f"{MOST:,} rows or more" if backlog.overdue >= MOST else count(backlog.overdue, "row")
+    age = backlog.now - backlog.overdue_since
+    detail = f"{number}, the oldest for {span_of(age)}"
+    if age <= LATE:
+        return ok(AREA, "overdue", detail)
+    remedy = "start a worker (`scanguard worker`): it takes up what was left lying"
+    return warn(AREA, "overdue", f"{detail}: no worker has looked after them", remedy)
+
+
+def _dead(backlog: Backlog) -> Check:
+    found = {kind: number for kind, number in backlog.dead.items() if number}
+    if not found:
+        return ok(AREA, "dead letters", "none")
+    said = ", ".join(
+        f"{'at least ' if number >= MOST else ''}{number:,} of kind {kind}" for kind, number in found.items()
+    )
+    remedy = "`scanguard dead-letters list` says why; replay them when the cause is gone, or drop them"
+    return warn(AREA, "dead letters", said, remedy)
