@@ -155,7 +155,6 @@ def submitted_again(evidence: Evidence) -> Evidence:
         pytest.param(submitted_again, "one scan at a time", id="submitted twice"),
         pytest.param(lambda e: replace(e, has_messages=True), "nothing is left open", id="message left"),
         pytest.param(lambda e: replace(e, open_rows=["task/1"]), "nothing is left open", id="row left open"),
-        pytest.param(lambda e: replace(e, waiting=["a for b"]), "nothing is left open", id="somebody waits"),
         pytest.param(lambda e: replace(e, database="malformed"), "the database is whole", id="damaged database"),
         pytest.param(lambda e: replace(e, complaints=["ended"]), "processes behave", id="worker ended by itself"),
     ],

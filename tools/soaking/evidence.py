@@ -39,7 +39,7 @@ class Evidence:
         copies: What the sink stored.
         notices: What the notifier was told.
         calls: What the scanner was asked.
-        waiting: Assessments that still stand in a task's queue.
+        waiting: Assessments, done long since, that still stand in a task's queue: litter, not work.
         open_rows: Rows of state that somebody must look at again.
         has_messages: Whether the queue holds any.
         database: What SQLite's ``quick_check`` says.

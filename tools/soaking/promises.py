@@ -126,11 +126,10 @@ def one_scan_at_a_time(evidence: Evidence) -> Iterator[str]:
 
 
 def nothing_is_left_open(evidence: Evidence) -> Iterator[str]:
-    """No message, no row that somebody must look at, nobody who still waits for a scan."""
+    """No message, and no row that somebody must look at."""
     if evidence.has_messages:
         yield "the queue is not empty"
     yield from (f"{row} is open" for row in evidence.open_rows)
-    yield from (f"a place to wait is left: {one}" for one in evidence.waiting)
 
 
 def the_database_is_whole(evidence: Evidence) -> Iterator[str]:

@@ -34,6 +34,7 @@ def _numbers(soaked: Soaked) -> Iterator[str]:
         "redelivered": "not counted" if soaked.redelivered is None else f"{soaked.redelivered:,} messages",
         "notices": f"{len(evidence.notices):,}, {repeats(evidence):,} of them again",
         "sink copies": f"{len(evidence.copies):,}",
+        "left behind": f"{len(evidence.waiting):,} places to wait, of deployments that are judged",
         "peak RSS": f"{soaked.peak_rss_kib / 1024:.0f} MiB (largest worker)",
     }
     yield from (f"{name:<16} {value}" for name, value in rows.items())
