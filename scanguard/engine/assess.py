@@ -69,11 +69,23 @@ class AssessHandler:
             try:
                 following, sent = await self._step(stored)
             except ConflictError:
-                stored = await self._store.get(Assessment, stored.document.id)
+                stored = await self._overtaken(stored.document.id)
                 continue
             messages += sent
             stored = following
         raise BackendError(f"assessment {message.id} is changed by others all the time; trying again later")
+
+    async def _overtaken(self, assessment: str) -> Stored[Assessment] | None:
+        """What somebody faster made of it; places to wait that were taken after they had left go again."""
+        stored = await self._store.get(Assessment, assessment)
+        if stored is not None and stored.document.state is AssessmentState.DONE:
+            await self._leave(stored.document)
+        return stored
+
+    async def _leave(self, assessment: Assessment) -> None:
+        """Wait no longer for the tasks that have answered."""
+        for name in sorted(assessment.tasks - set(assessment.unserved)):
+            await self._tasks.forget(name, assessment.id)
 
     async def _begin(self, message: Message) -> Stored[Assessment]:
         """The event becomes an assessment; the same event again finds it, and replays one that was given up."""
@@ -293,8 +305,7 @@ class AssessHandler:
             )
             await self._store.ensure(item, self._limits.rearm_at(now))
             messages.append(Outgoing(deliver_message(item)))
-        for name in sorted(assessment.tasks - set(assessment.unserved)):
-            await self._tasks.forget(name, assessment.id)
+        await self._leave(assessment)
         done = assessment.model_copy(update={"state": AssessmentState.DONE})
         await self._store.replace(stored, done, None)
         self._context.observe(Progress(assessment.id, "", "", "done"))

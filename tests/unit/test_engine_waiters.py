@@ -1,0 +1,59 @@
+"""A place to wait for a scan goes when nobody waits there any more."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from scanguard.engine.documents import Waiter
+from scanguard.engine.engine import Engine
+from scanguard.ports import Row
+from scanguard.testing.memory import MemoryState
+from scanguard.testing.rig import Rig, RigHost
+
+
+class SlowState(MemoryState):
+    """The rig's own rows, written by a worker that stops for a while before it takes its place to wait."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.__dict__.update(rig.memory.state.__dict__)
+        self.reached = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def insert(self, row: Row) -> Row:
+        if row.table == Waiter.TABLE:
+            self.reached.set()
+            await self.go_on.wait()
+        return await super().insert(row)
+
+
+def waiters(rig: Rig) -> list[tuple[str, str, str]]:
+    return [address for address in rig.memory.state.rows if address[0] == Waiter.TABLE]
+
+
+async def test_nobody_waits_for_a_scan_that_has_ended() -> None:
+    rig = Rig()
+    rig.deploy("/a", "app:1")
+    await rig.announce("/a")
+    await rig.run()
+
+    assert waiters(rig) == []
+
+
+async def test_a_worker_that_another_overtook_leaves_no_place_to_wait_behind() -> None:
+    rig = Rig()
+    rig.deploy("/a", "app:1")
+    await rig.announce("/a", event_id="once")
+    await rig.announce("/a", event_id="once")
+    (first, _) = rig.memory.queue.items
+    state = SlowState(rig)
+    slow = asyncio.create_task(
+        Engine(replace(rig.memory.backend(), state=state), RigHost(rig), limits=rig.limits).handle(first.message)
+    )
+    await state.reached.wait()
+    await rig.run()
+    state.go_on.set()
+    await rig.memory.queue.send(await slow)
+    await rig.run()
+
+    assert waiters(rig) == []
