@@ -114,8 +114,9 @@ def _trouble(path: Path, exc: Exception, subject: str = SUBJECT) -> Check:
         return fail(AREA, subject, detail, f"find out which (`fuser {path.name}`, `lsof {path.name}`) and end it")
     if "malformed" in text or "not a database" in text or "corrupt" in text:
         return fail(AREA, subject, f"{path} is damaged: {text}", _DAMAGED)
-    if "full" in text:
-        return fail(AREA, subject, f"{path} cannot be used: {text}", "make room on the disk")
+    if "full" in text or "disk I/O" in text:
+        remedy = "make room on the disk; if it has room, look at the system's log for a failing one"
+        return fail(AREA, subject, f"{path} cannot be used: {text}", remedy)
     remedy = "let the user that runs scanguard read and write the folder and the file, or choose another --data-dir"
     return fail(AREA, subject, f"{path} cannot be used: {text}", remedy)
 

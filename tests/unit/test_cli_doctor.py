@@ -47,6 +47,12 @@ def test_the_areas_that_are_offered_are_those_there_are() -> None:
     assert OFFERED == AREAS
 
 
+def test_each_area_has_its_chapter() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text(encoding="utf-8")
+    chapters = [line.removeprefix("## ") for line in page.splitlines() if line.startswith("## ")]
+    assert [chapter for chapter in chapters if chapter in AREAS] == list(AREAS)
+
+
 def test_a_good_set_up_ends_with_0_and_says_what_was_seen(folder: Path) -> None:
     result = doctor(folder)
     assert result.exit_code == 0, result.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ from scanguard.hooks import NotifierSpec, PluginConfig, PluginContext, ScannerSp
 from scanguard.loader import Candidate, Plugins
 from scanguard.model.report import ScannerInfo
 from scanguard.model.secret import SecretRef
+from scanguard.testing.server import Answer, LoopbackServer, ReceivedRequest
 
 CANARY = "c4n4ry-of-the-doctor"
 
@@ -210,6 +212,22 @@ chains: {{default: {{sinks: [files], notifiers: [{{use: hook}}]}}}}
     }
     assert "missing.yaml" in checks["places"].detail
     assert "env:NO_SUCH_VARIABLE" in checks["notifier hook"].detail
+
+
+async def test_the_webhook_is_checked_without_a_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def answer(request: ReceivedRequest) -> Answer:
+        return Answer(202)
+
+    monkeypatch.setenv("HOOK_KEY", "whsec_" + base64.b64encode(b"the key of these tests..").decode())
+    async with LoopbackServer(answer) as server:
+        config = f"""
+version: 1
+instances: {{hook: {{plugin: webhook, url: "{server.url}/hook", secrets: ["env:HOOK_KEY"]}}}}
+chains: {{default: {{notifiers: [{{use: hook}}]}}}}
+"""
+        examination = await examined(tmp_path, config, areas=["delivery"])
+        assert server.requests == []
+    assert of_area(examination, "delivery")["notifier hook"].status is Status.OK
 
 
 # --- secrets --------------------------------------------------------------------------------------------------
