@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
@@ -62,8 +63,17 @@ class JsonFilesSink:
         written = await asyncio.to_thread(self._write, notice)
         return Receipt(str(self._folder), listing(written), self._clock.now())
 
+    async def check(self) -> None:
+        """Whether the folder can be written; it is not made. Raises SinkError."""
+        await asyncio.to_thread(self._check)
+
     async def aclose(self) -> None:
         """Nothing to close."""
+
+    def _check(self) -> None:
+        nearest = next((one for one in (self._folder, *self._folder.parents) if os.path.exists(one)), self._folder)
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+            raise SinkError(f"{self._folder}: {nearest} cannot be written", target=str(self._folder))
 
     def _write(self, notice: Notice) -> list[str]:
         written = []

@@ -41,6 +41,10 @@ class StaticPlatform:
         found = deployments.get(resource_id.lower())
         return found.model_copy(update={"seen_at": self._clock.now()}) if found else None
 
+    async def check(self) -> None:
+        """Whether the file can be read. Raises PlatformError."""
+        await asyncio.to_thread(self._current)
+
     async def aclose(self) -> None:
         """Nothing to close."""
 

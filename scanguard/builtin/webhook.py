@@ -60,6 +60,10 @@ class WebhookNotifier:
             raise NotifyRefusedError(f"{exc.message}: see `allow_private`", target=resolved.destination) from exc
         return Receipt(resolved.destination, message.id, self._context.clock.now())
 
+    async def check(self) -> None:
+        """Whether a notice could be sent, as far as nothing is sent: address, keys and headers resolve and are good."""
+        await self._resolve()
+
     async def aclose(self) -> None:
         """Nothing stays open between sends."""
 

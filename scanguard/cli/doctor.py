@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -107,7 +109,10 @@ def doctor(
         timeout_s=timeout_s,
         load=context.load_plugins,
     )
-    examination = asyncio.run(examine(question))
+    # Nothing that a plugin prints gets between our lines. The loader does the same during an import, and one that hangs
+    # never turns the output back; leaving this block does.
+    with contextlib.redirect_stdout(io.StringIO()):
+        examination = asyncio.run(examine(question))
     _tell(examination, form)
     code = ExitCode.USAGE if examination.status == "fail" else ExitCode.OK
     if not examination.is_everything_over:

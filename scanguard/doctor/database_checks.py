@@ -13,6 +13,7 @@ from typing import Final
 from scanguard.backends import DATABASE_NAME
 from scanguard.backends.sqlite import SCHEMA_VERSION
 from scanguard.doctor.check import Check, fail, ok, skipped, warn
+from scanguard.doctor.folder_checks import is_there
 
 AREA: Final = "data"
 SUBJECT: Final = "database"
@@ -31,7 +32,7 @@ _DAMAGED: Final = (
 def database_checks(folder: Path) -> list[Check]:
     """Look at the file without changing it; a file that is not there is not made."""
     path = folder / DATABASE_NAME
-    if not path.exists():
+    if not is_there(path):
         return [skipped(AREA, SUBJECT, f"{path} is not there yet; the first use makes it")]
     checks = [*_wal(path)]
     try:
@@ -113,8 +114,9 @@ def _trouble(path: Path, exc: Exception, subject: str = SUBJECT) -> Check:
         return fail(AREA, subject, detail, f"find out which (`fuser {path.name}`, `lsof {path.name}`) and end it")
     if "malformed" in text or "not a database" in text or "corrupt" in text:
         return fail(AREA, subject, f"{path} is damaged: {text}", _DAMAGED)
-    if "full" in text:
-        return fail(AREA, subject, f"{path} cannot be used: {text}", "make room on the disk")
+    if "full" in text or "disk I/O" in text:
+        remedy = "make room on the disk; if it has room, look at the system's log for a failing one"
+        return fail(AREA, subject, f"{path} cannot be used: {text}", remedy)
     remedy = "let the user that runs scanguard read and write the folder and the file, or choose another --data-dir"
     return fail(AREA, subject, f"{path} cannot be used: {text}", remedy)
 
@@ -133,7 +135,7 @@ def _wal(path: Path) -> list[Check]:
 
 def is_usable(path: Path) -> bool:
     """Whether the backend can open the file as it is, without making or changing its schema."""
-    if not path.exists():
+    if not is_there(path):
         return False
     try:
         with opened(path) as connection:

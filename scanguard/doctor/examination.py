@@ -23,7 +23,7 @@ from scanguard.doctor.question import Question
 from scanguard.doctor.queue_checks import queue_checks
 from scanguard.doctor.registry_checks import check_registry, named_registries
 from scanguard.doctor.secret_checks import check_secret, secret_references
-from scanguard.doctor.situation import Situation, alone, find_out
+from scanguard.doctor.situation import Situation, alone, find_out, folder_of
 from scanguard.errors import ScanguardError
 from scanguard.telemetry.redact import redact
 from scanguard.telemetry.secrets import hide
@@ -72,18 +72,24 @@ async def examine(question: Question) -> Examination:
     """Look at everything that is asked for; never raises for what it finds."""
     crew = Crew(question.timeout_s)
     times = Times()
-    situation = alone(question) if question.areas <= _BY_THEMSELVES else await find_out(question, crew)
-    tasks = [task for task in _tasks(situation, times) if question.areas & {task.area, *task.feeds}]
-    found = await asyncio.gather(*(_carried_out(crew, task) for task in tasks))
-    checks = [
-        *_contained("plugins", plugin_checks, situation),
-        *_contained("configuration", configuration_checks, situation),
-        *_contained("environment", environment_checks, situation),
-        *(check for group in found for check in group),
-        judge_skew(times.seen),
-    ]
+
+    async def carry_out(tasks: Iterable[_Task]) -> list[Check]:
+        wanted = [task for task in tasks if question.areas & {task.area, *task.feeds}]
+        groups = await asyncio.gather(*(_carried_out(crew, task) for task in wanted))
+        return [check for group in groups for check in group]
+
+    async def configured() -> list[Check]:
+        situation = alone(question) if question.areas <= _BY_THEMSELVES else await find_out(question, crew)
+        return [
+            *_contained("plugins", plugin_checks, situation),
+            *_contained("configuration", configuration_checks, situation),
+            *_contained("environment", environment_checks, situation),
+            *await carry_out(_tasks(situation, times)),
+        ]
+
+    data, rest = await asyncio.gather(carry_out(_data_tasks(folder_of(question))), configured())
     is_over = await asyncio.to_thread(crew.dismiss)
-    return Examination(_presented(checks, question.areas), is_over)
+    return Examination(_presented([*rest, *data, judge_skew(times.seen)], question.areas), is_over)
 
 
 def _presented(checks: Iterable[Check], areas: frozenset[str]) -> tuple[Check, ...]:
@@ -129,7 +135,6 @@ def _broken(area: str, subject: str, exc: Exception) -> Check:
 
 
 def _tasks(situation: Situation, times: Times) -> Iterator[_Task]:
-    yield from _data_tasks(situation.data_dir)
     if situation.bound is None or situation.plugins is None or situation.data_dir is None:
         why = situation.plugin_trouble or situation.reading_trouble or "the configuration cannot be read"
         for area in ("secrets", "registries", "scanners", "delivery", "platforms"):

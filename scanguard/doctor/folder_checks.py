@@ -25,7 +25,7 @@ _NETWORK: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs"
 
 def check_writable(folder: Path) -> Check:
     """Write a small file, force it to the disk, and remove it; a folder that is not there yet is not made."""
-    if not folder.exists():
+    if not is_there(folder):
         return _not_there(folder)
     if not folder.is_dir():
         return fail(AREA, "folder", f"{folder} is no folder", f"remove what is there, or {_ELSEWHERE}")
@@ -53,15 +53,20 @@ def _not_there(folder: Path) -> Check:
     parent = nearest_folder(folder)
     if parent.is_dir() and os.access(parent, os.W_OK | os.X_OK):
         return ok(AREA, "folder", f"{folder} is not there yet; the first use makes it")
-    detail = f"{folder} is not there, and {parent} does not let us make it"
+    detail = f"{folder} is not there or may not be seen, and {parent} does not let us make it"
     return fail(
         AREA, "folder", detail, f"make the folder and let the user that runs scanguard write it, or {_ELSEWHERE}"
     )
 
 
+def is_there(path: Path) -> bool:
+    """Whether we can see it; ``Path.exists`` raises where a folder above may not be entered."""
+    return os.path.exists(path)
+
+
 def nearest_folder(folder: Path) -> Path:
     """The folder itself, or the nearest one above it that is there."""
-    return next((one for one in (folder, *folder.parents) if one.exists()), Path("/"))
+    return next((one for one in (folder, *folder.parents) if is_there(one)), Path("/"))
 
 
 def remedy_for_errno(number: int | None) -> str:

@@ -12,6 +12,7 @@ from scanguard.backends import DATABASE_NAME, embedded
 from scanguard.doctor.check import Check, fail, ok, skipped, warn
 from scanguard.doctor.clock_checks import judge_newest
 from scanguard.doctor.database_checks import is_usable
+from scanguard.doctor.folder_checks import is_there
 from scanguard.engine.dead import DeadKind, DeadLetter
 from scanguard.errors import ScanguardError
 from scanguard.ports import Backend, Lane, QueueDepth, RecordQuery
@@ -40,7 +41,7 @@ class Backlog:
 async def queue_checks(folder: Path) -> list[Check]:
     """Open the backend, if it can be opened as it is, and read."""
     path = folder / DATABASE_NAME
-    if not path.exists():
+    if not is_there(path):
         return [skipped(AREA, "work", "there is no database yet, so nothing waits")]
     if not is_usable(path):
         return [skipped(AREA, "work", "the database cannot be read as it is; see the area `data`")]

@@ -17,6 +17,7 @@ from scanguard.settings.bind import Bound
 from scanguard.settings.load import Loaded
 
 IMPORT_TIMEOUT_S: Final = 30.0
+"""At most half of the whole time: what hangs here must leave some for the rest."""
 READ_TIMEOUT_S: Final = 15.0
 
 
@@ -71,13 +72,13 @@ async def find_out(question: Question, crew: Crew) -> Situation:
         loaded=loaded,
         bound=bound,
         problems=problems,
-        data_dir=_data_dir(question),
+        data_dir=folder_of(question),
     )
 
 
 def alone(question: Question) -> Situation:
     """The same for areas that need nothing loaded."""
-    return Situation(question=question, data_dir=_data_dir(question))
+    return Situation(question=question, data_dir=folder_of(question))
 
 
 async def _plugins(question: Question, crew: Crew) -> tuple[Plugins | None, str]:
@@ -85,7 +86,7 @@ async def _plugins(question: Question, crew: Crew) -> tuple[Plugins | None, str]
         return question.load(question.options.environ)
 
     try:
-        return await crew.run(load, IMPORT_TIMEOUT_S), ""
+        return await crew.run(load, min(IMPORT_TIMEOUT_S, question.timeout_s / 2)), ""
     except TimeoutError:
         return None, "importing the installed plugins did not end in time"
     except Exception as exc:  # the doctor goes on, whatever broke
@@ -97,14 +98,15 @@ async def _reading(question: Question, crew: Crew) -> tuple[Reading | None, str]
         return read_what_can_be(question.options)
 
     try:
-        return await crew.run(read, READ_TIMEOUT_S), ""
+        return await crew.run(read, min(READ_TIMEOUT_S, question.timeout_s / 2)), ""
     except TimeoutError:
         return None, "reading the configuration did not end in time"
     except Exception as exc:  # the doctor goes on, whatever broke
         return None, f"reading the configuration failed: {_words(exc)}"
 
 
-def _data_dir(question: Question) -> Path | None:
+def folder_of(question: Question) -> Path | None:
+    """The data folder; None when nobody knows where that is."""
     try:
         return data_folder(question.options)
     except (ImportError, OSError, RuntimeError):  # no home, or no library that finds it

@@ -6,6 +6,17 @@ import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from scanguard.engine.assessing import (
+    NO_ERROR,
+    deadline_of,
+    deployment_of,
+    given_up,
+    image_state,
+    is_throttling,
+    longest,
+    noted,
+    once,
+)
 from scanguard.engine.context import EngineContext
 from scanguard.engine.dead import DeadKind
 from scanguard.engine.documents import (
@@ -15,6 +26,7 @@ from scanguard.engine.documents import (
     ImageState,
     OutboxItem,
     OutboxRef,
+    OutboxState,
     ScanTask,
     TaskUse,
     assessment_id,
@@ -26,17 +38,16 @@ from scanguard.engine.judge import Judge
 from scanguard.engine.messages import assess_message, deliver_message
 from scanguard.engine.plan import Plan, Progress
 from scanguard.engine.readiness import answered, is_ready, next_fallback, unserved
-from scanguard.engine.store import Stored
+from scanguard.engine.store import Stored, read_document
 from scanguard.engine.tasks import Tasks, Want
 from scanguard.errors import (
     BackendError,
     ConflictError,
     EventError,
     PlatformError,
-    RegistryThrottledError,
     ScanguardError,
 )
-from scanguard.model.deployment import Container, Deployment, Event
+from scanguard.model.deployment import Deployment, Event
 from scanguard.model.verdict import Verdict
 from scanguard.ports import Message, MessageKind, Outgoing
 
@@ -65,7 +76,7 @@ class AssessHandler:
         messages: list[Outgoing] = []
         for _ in range(_MAX_STEPS):
             if stored is None:
-                return _once(messages)
+                return once(messages)
             try:
                 following, sent = await self._step(stored)
             except ConflictError:
@@ -145,9 +156,9 @@ class AssessHandler:
             update={
                 "state": AssessmentState.DESCRIBED,
                 "deployment": deployment,
-                "images": tuple(_image_state(container) for container in deployment.containers),
+                "images": tuple(image_state(container) for container in deployment.containers),
                 "deadline": assessment.created_at + plan.deadline,
-                **_NO_ERROR,
+                **NO_ERROR,
             }
         )
         return Stored(described, stored.row), []  # written down with the step that follows
@@ -167,7 +178,7 @@ class AssessHandler:
 
     async def _resolve(self, stored: Stored[Assessment]) -> _Step:
         assessment = stored.document
-        deployment = _deployment(assessment)
+        deployment = deployment_of(assessment)
         answers = await asyncio.gather(*(self._resolve_one(image, deployment) for image in assessment.images))
         images = tuple(image for image, _ in answers)
         failures = [error for _, error in answers if error is not None]
@@ -175,13 +186,13 @@ class AssessHandler:
         resolved = assessment.model_copy(update={"images": images})
         open_failures = [error for error in failures if error.is_retryable]
         if open_failures:
-            error = _longest(open_failures)
-            used_up = not _is_throttling(error) and assessment.attempts + 1 >= self._limits.attempts
-            if not used_up and now < _deadline(assessment):
+            error = longest(open_failures)
+            used_up = not is_throttling(error) and assessment.attempts + 1 >= self._limits.attempts
+            if not used_up and now < deadline_of(assessment):
                 return await self._try_again(Stored(resolved, stored.row), error)
         if open_failures:
-            images = tuple(_given_up(image, error) for image, error in answers)
-        return await self._start_scans(stored, resolved.model_copy(update={"images": images, **_NO_ERROR}))
+            images = tuple(given_up(image, error) for image, error in answers)
+        return await self._start_scans(stored, resolved.model_copy(update={"images": images, **NO_ERROR}))
 
     async def _resolve_one(self, image: ImageState, deployment: Deployment) -> tuple[ImageState, ScanguardError | None]:
         if image.is_settled:
@@ -192,12 +203,12 @@ class AssessHandler:
         except BackendError:
             raise
         except ScanguardError as exc:
-            return (image, exc) if exc.is_retryable else (_given_up(image, exc), exc)
+            return (image, exc) if exc.is_retryable else (given_up(image, exc), exc)
         return image.model_copy(update={"image": found}), None
 
     async def _start_scans(self, stored: Stored[Assessment], resolved: Assessment) -> _Step:
         """A task, and a place to wait, for each image and scanner; then the assessment says that it waits."""
-        plan = self._host.plan(_deployment(resolved))
+        plan = self._host.plan(deployment_of(resolved))
         messages: list[Outgoing] = []
         images = []
         for image in resolved.images:
@@ -206,7 +217,7 @@ class AssessHandler:
             images.append(started)
             messages += sent
         waiting = resolved.model_copy(update={"state": AssessmentState.WAITING, "images": tuple(images)})
-        return await self._store.replace(stored, waiting, _deadline(waiting)), messages
+        return await self._store.replace(stored, waiting, deadline_of(waiting)), messages
 
     async def _start(
         self, assessment: Assessment, image: ImageState, instances: tuple[str, ...], want: Want
@@ -229,14 +240,14 @@ class AssessHandler:
 
     async def _wait_or_judge(self, stored: Stored[Assessment]) -> _Step:
         assessment = stored.document
-        plan = self._host.plan(_deployment(assessment))
+        plan = self._host.plan(deployment_of(assessment))
         tasks = await self._load_tasks(assessment)
         want = Want.of(assessment, plan)
         with_fallback, messages = await self._next_fallbacks(assessment, plan, tasks, want)
         if with_fallback is not assessment:
-            following = await self._store.replace(stored, with_fallback, _deadline(assessment))
+            following = await self._store.replace(stored, with_fallback, deadline_of(assessment))
             return following, messages
-        is_overdue = self._context.now() >= _deadline(assessment)
+        is_overdue = self._context.now() >= deadline_of(assessment)
         if is_overdue or all(is_ready(image, plan, tasks, want) for image in assessment.images):
             return await self._decide(stored, plan, tasks, want)
         return None, [out for task in tasks.values() for out in self._tasks.nudge(task, assessment)]
@@ -315,8 +326,8 @@ class AssessHandler:
         """A report that came after the deadline, or after its scan was given up, judges again."""
         assessment = stored.document
         if not assessment.unserved:
-            return None, []
-        plan = self._host.plan(_deployment(assessment))
+            return None, await self._unsent(assessment)
+        plan = self._host.plan(deployment_of(assessment))
         tasks = await self._load_tasks(assessment)
         want = Want.of(assessment, plan)
         is_more = answered(assessment, tasks, want) > assessment.answered
@@ -327,6 +338,16 @@ class AssessHandler:
                 await self._tasks.forget(name, assessment.id)
         return None, []
 
+    async def _unsent(self, assessment: Assessment) -> list[Outgoing]:
+        """Messages of deliveries that nobody has begun: whoever wrote them may have died before sending."""
+        rows = await self._backend.state.page(OutboxItem.TABLE, assessment.id)
+        items = [read_document(OutboxItem, row) for row in rows]
+        return [
+            Outgoing(deliver_message(item))
+            for item in items
+            if item.state is OutboxState.PENDING and not item.lease and not item.attempts
+        ]
+
     async def _load_tasks(self, assessment: Assessment) -> dict[str, ScanTask]:
         loaded = {name: await self._tasks.get(name) for name in sorted(assessment.tasks)}
         return {name: task for name, task in loaded.items() if task is not None}
@@ -336,61 +357,20 @@ class AssessHandler:
     async def _try_again(self, stored: Stored[Assessment], error: ScanguardError) -> _Step:
         """Wait and try again; being told to slow down uses up no attempt."""
         assessment = stored.document
-        attempts = assessment.attempts + (0 if _is_throttling(error) else 1)
+        attempts = assessment.attempts + (0 if is_throttling(error) else 1)
         if not error.is_retryable or attempts >= self._limits.attempts:
             return await self._give_up(stored, error)
         at = self._limits.retry_at(self._context.now(), max(attempts, 1), error.retry_after_s)
         if assessment.deadline is not None:
             at = min(at, assessment.deadline)
-        noted = assessment.model_copy(update={"attempts": attempts, **_noted(error)})
-        await self._store.replace(stored, noted, self._limits.rearm_at(at))
+        again = assessment.model_copy(update={"attempts": attempts, **noted(error)})
+        await self._store.replace(stored, again, self._limits.rearm_at(at))
         return None, [Outgoing(assess_message(assessment.id, assessment.lane), at)]
 
     async def _give_up(self, stored: Stored[Assessment], error: ScanguardError) -> _Step:
         """A dead letter: visible, with its reason, and replayable."""
-        dead = stored.document.model_copy(update={"state": AssessmentState.DEAD, **_noted(error)})
+        dead = stored.document.model_copy(update={"state": AssessmentState.DEAD, **noted(error)})
         await self._store.replace(stored, dead, None)
         await self._context.dead.note(dead)
         self._context.observe(Progress(dead.id, dead.event.resource_id, "", "failed", error.message))
         return None, []
-
-
-_NO_ERROR: dict[str, object] = {"attempts": 0, "error": "", "error_kind": ""}
-
-
-def _once(messages: list[Outgoing]) -> list[Outgoing]:
-    """Each message once, though two steps asked for it."""
-    return list({(out.message.kind, out.message.id, out.not_before): out for out in messages}.values())
-
-
-def _noted(error: ScanguardError) -> dict[str, str]:
-    return {"error": error.message, "error_kind": type(error).__name__}
-
-
-def _image_state(container: Container) -> ImageState:
-    return ImageState(container=container.name, init=container.init, name=container.image)
-
-
-def _given_up(image: ImageState, error: ScanguardError | None) -> ImageState:
-    return image if error is None or image.is_settled else image.model_copy(update=_noted(error))
-
-
-def _longest(errors: list[ScanguardError]) -> ScanguardError:
-    """The error that asks for the longest wait; throttling first, so that waiting for it uses up no attempt."""
-    return max(errors, key=lambda error: (_is_throttling(error), error.retry_after_s or 0.0))
-
-
-def _is_throttling(error: ScanguardError) -> bool:
-    return isinstance(error, RegistryThrottledError)
-
-
-def _deployment(assessment: Assessment) -> Deployment:
-    if assessment.deployment is None:
-        raise BackendError(f"assessment {assessment.id} has no deployment; the store is damaged")
-    return assessment.deployment
-
-
-def _deadline(assessment: Assessment) -> datetime:
-    if assessment.deadline is None:
-        raise BackendError(f"assessment {assessment.id} has no deadline; the store is damaged")
-    return assessment.deadline

@@ -25,7 +25,11 @@ class Notice:
 
 
 class Sink(Protocol):
-    """Keeps a copy of verdicts somewhere."""
+    """Keeps a copy of verdicts somewhere.
+
+    Optional: ``async def check(self) -> None`` for ``scanguard doctor``. It raises the ScanguardError that stands in
+    the way of a write within seconds, and leaves nothing behind.
+    """
 
     async def write(self, notice: Notice) -> Receipt:
         """Store; the same ``notice.key`` again must not store twice. Raises SinkError."""
@@ -46,7 +50,11 @@ class SinkSpec:
 
 
 class Notifier(Protocol):
-    """Tells people of a verdict."""
+    """Tells people of a verdict.
+
+    Optional: ``async def check(self) -> None`` for ``scanguard doctor``. It raises the ScanguardError that stands in
+    the way of a notice (no secret, refused credentials, no address) within seconds. It never sends anything to people.
+    """
 
     async def send(self, notice: Notice) -> Receipt:
         """Deliver, or raise NotifyError (with ``retry_after_s`` when told to slow down); never drop."""

@@ -39,7 +39,11 @@ class Ticket:
 
 
 class Scanner(Protocol):
-    """Looks at images. A scanner that answers at once returns its report from ``submit``."""
+    """Looks at images. A scanner that answers at once returns its report from ``submit``.
+
+    Optional: ``async def check(self) -> None`` for ``scanguard doctor``. It raises the ScanguardError that stands in
+    the way of a scan (no service, no program, no credentials, no database) within seconds, and scans nothing.
+    """
 
     async def submit(self, request: ScanRequest) -> ScanReport | Ticket:
         """Start a scan; return the report, or a ticket to ask with later."""

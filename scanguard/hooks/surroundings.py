@@ -17,7 +17,11 @@ if TYPE_CHECKING:  # plugins are listed without loading an HTTP client
 
 
 class DeploymentPlatform(Protocol):
-    """Knows what a resource runs."""
+    """Knows what a resource runs.
+
+    Optional: ``async def check(self) -> None`` for ``scanguard doctor``. It raises the ScanguardError that stands in
+    the way of ``describe`` within seconds, and changes nothing.
+    """
 
     async def describe(self, resource_id: str) -> Deployment | None:
         """Read the resource now; None when it is gone. Raises PlatformError."""
@@ -64,7 +68,11 @@ class RegistryCredentialSpec:
 
 
 class SecretStore(Protocol):
-    """Resolves secret references of one scheme."""
+    """Resolves secret references of one scheme.
+
+    Optional: ``async def check(self) -> None`` for ``scanguard doctor``. It raises the SecretError that stands in the
+    way of every reference (no identity, no vault) within seconds; single references are resolved anyway.
+    """
 
     async def resolve(self, locator: str) -> SecretStr:
         """The secret behind what follows ``scheme:``. Raises SecretError without the value."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from scanguard.engine.documents import AssessmentState, OutboxState
 from scanguard.ports import MessageKind
 from scanguard.testing.rig import VISIBILITY_S, Rig
@@ -26,7 +24,6 @@ async def killed_between_the_last_state_and_its_messages() -> Rig:
     raise AssertionError("the engine never stops between the two")
 
 
-@pytest.mark.xfail(reason="a message that finds its assessment done does not send its deliveries again", strict=True)
 async def test_deliveries_go_out_when_the_message_of_a_dead_worker_comes_again() -> None:
     rig = await killed_between_the_last_state_and_its_messages()
 

@@ -89,6 +89,18 @@ class OnlineSource:
                 target=self._config.url,
             ) from exc
 
+    async def check(self) -> None:
+        """Ask one small question and read the answer; raises ScanError when that fails."""
+        async with self._transport() as transport:
+            package: dict[str, JsonValue] = {"ecosystem": PYPI, "name": "pip"}
+            data = await transport.call("POST", "/v1/querybatch", {"queries": [{"package": package, "version": "0.1"}]})
+        try:
+            _Batch.model_validate_json(data or b"")
+        except ValidationError as exc:
+            raise ScannerOutputError(
+                f"{self.name} answers, but not as an OSV service does", plugin="osv", target=self._config.url
+            ) from exc
+
     @asynccontextmanager
     async def _transport(self) -> AsyncIterator[OsvTransport]:
         transport = OsvTransport(

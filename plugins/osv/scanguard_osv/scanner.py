@@ -77,6 +77,18 @@ class OsvScanner:
             return _info(self._service if is_online else self._imported, {})
         return _info(self._imported, held)
 
+    async def check(self) -> None:
+        """Whether advisories can be had; ConfigError without an imported database to use, else ScanError."""
+        if self._config.mode is not Mode.ONLINE:
+            try:
+                await asyncio.to_thread(self._everything_held)
+            except ConfigError:
+                if self._config.mode is Mode.OFFLINE or self._context.offline:
+                    raise
+            else:
+                return
+        await self._service.check()
+
     async def aclose(self) -> None:
         """Nothing stays open between scans."""
 

@@ -15,10 +15,18 @@ from scanguard_osv.config import OsvConfig
 from scanguard_osv.ecosystem import base_of
 from scanguard_osv.scanner import OsvScanner
 
-from scanguard.errors import ConfigError, PluginContractError, ScannerUnavailableError
+from scanguard.errors import (
+    ConfigError,
+    PluginContractError,
+    ScanError,
+    ScannerAuthError,
+    ScannerOutputError,
+    ScannerUnavailableError,
+)
 from scanguard.hooks import PluginContext, ScanRequest, Ticket
 from scanguard.model.report import CoverageItem, CoverageStatus, ScanReport
 from scanguard.model.severity import Severity
+from scanguard.testing.server import Answer, LoopbackServer, ReceivedRequest
 
 DATA = Path(__file__).parent / "data"
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
@@ -309,6 +317,54 @@ async def test_info_names_the_data_and_its_date(
     assert (info.tool, info.database, info.database_updated_at) == (
         "scanguard-osv", "the imported database", datetime(2026, 9, 30, tzinfo=UTC),
     )  # fmt: skip
+
+
+async def test_the_check_is_content_with_an_imported_database(
+    make_context: Callable[..., PluginContext], make_database: Callable[..., Path], write_export: Callable[..., Path]
+) -> None:
+    make_database(write_export(ADVISORIES[:1]))
+    await OsvScanner(OsvConfig.model_validate({"mode": "offline"}), make_context()).check()
+    await OsvScanner(OsvConfig(), make_context(offline=True)).check()
+
+
+@pytest.mark.parametrize(
+    ("mode", "offline"), [pytest.param("offline", False, id="mode"), pytest.param("auto", True, id="user")]
+)
+async def test_the_check_misses_a_database_that_offline_work_needs(
+    make_context: Callable[..., PluginContext], mode: str, offline: bool
+) -> None:
+    with pytest.raises(ConfigError):
+        await OsvScanner(OsvConfig.model_validate({"mode": mode}), make_context(offline=offline)).check()
+
+
+async def test_the_check_asks_the_service_one_question(make_context: Callable[..., PluginContext]) -> None:
+    async def answer(request: ReceivedRequest) -> Answer:
+        assert (request.method, request.path) == ("POST", "/v1/querybatch")
+        assert len(json.loads(request.body)["queries"]) == 1
+        return Answer(200, b'{"results": [{}]}')
+
+    async with LoopbackServer(answer) as service:
+        await OsvScanner(OsvConfig(url=service.url), make_context()).check()
+    assert len(service.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        pytest.param(Answer(503), ScannerUnavailableError, id="down"),
+        pytest.param(Answer(403), ScannerAuthError, id="refused"),
+        pytest.param(Answer(200, b"<html>sign in</html>"), ScannerOutputError, id="another site"),
+    ],
+)
+async def test_the_check_fails_when_the_service_does(
+    make_context: Callable[..., PluginContext], answer: Answer, error: type[ScanError]
+) -> None:
+    async def give(request: ReceivedRequest) -> Answer:
+        return answer
+
+    async with LoopbackServer(give) as service:
+        with pytest.raises(error):
+            await OsvScanner(OsvConfig(url=service.url), make_context()).check()
 
 
 async def test_there_are_no_tickets(make_context: Callable[..., PluginContext], request_: ScanRequest) -> None:

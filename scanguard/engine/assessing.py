@@ -1,0 +1,57 @@
+"""Small pure parts of an assessment's steps."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from scanguard.engine.documents import Assessment, ImageState
+from scanguard.errors import BackendError, RegistryThrottledError, ScanguardError
+from scanguard.model.deployment import Container, Deployment
+from scanguard.ports import Outgoing
+
+NO_ERROR: Final[dict[str, object]] = {"attempts": 0, "error": "", "error_kind": ""}
+
+
+def once(messages: list[Outgoing]) -> list[Outgoing]:
+    """Each message once, though two steps asked for it."""
+    return list({(out.message.kind, out.message.id, out.not_before): out for out in messages}.values())
+
+
+def noted(error: ScanguardError) -> dict[str, str]:
+    """An error, as documents keep it."""
+    return {"error": error.message, "error_kind": type(error).__name__}
+
+
+def image_state(container: Container) -> ImageState:
+    """A container's image before anything is known of it."""
+    return ImageState(container=container.name, init=container.init, name=container.image)
+
+
+def given_up(image: ImageState, error: ScanguardError | None) -> ImageState:
+    """The image with the error for which it was given up."""
+    return image if error is None or image.is_settled else image.model_copy(update=noted(error))
+
+
+def longest(errors: list[ScanguardError]) -> ScanguardError:
+    """The error that asks for the longest wait; throttling first, so that waiting for it uses up no attempt."""
+    return max(errors, key=lambda error: (is_throttling(error), error.retry_after_s or 0.0))
+
+
+def is_throttling(error: ScanguardError) -> bool:
+    """Whether a registry asked to slow down, which costs no attempt."""
+    return isinstance(error, RegistryThrottledError)
+
+
+def deployment_of(assessment: Assessment) -> Deployment:
+    """What was described; it is there in every state after the first."""
+    if assessment.deployment is None:
+        raise BackendError(f"assessment {assessment.id} has no deployment; the store is damaged")
+    return assessment.deployment
+
+
+def deadline_of(assessment: Assessment) -> datetime:
+    """When the assessment is judged with what is there."""
+    if assessment.deadline is None:
+        raise BackendError(f"assessment {assessment.id} has no deadline; the store is damaged")
+    return assessment.deadline
