@@ -336,7 +336,7 @@ class AssessHandler:
         if self._context.now() > assessment.created_at + timedelta(seconds=self._limits.late_s):
             for name in assessment.unserved:
                 await self._tasks.forget(name, assessment.id)
-        return None, []
+        return None, await self._unsent(assessment)
 
     async def _unsent(self, assessment: Assessment) -> list[Outgoing]:
         """Messages of deliveries that nobody has begun: whoever wrote them may have died before sending."""
