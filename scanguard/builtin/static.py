@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ class StaticPlatform:
         self._path = context.config_dir / config.file
         self._clock = context.clock
         self._read: _Read | None = None
+        self._reading = threading.Lock()
 
     async def describe(self, resource_id: str) -> Deployment | None:
         """The deployment with this id, in any case; None when the file has none. Raises PlatformError."""
@@ -55,6 +57,7 @@ class StaticPlatform:
             why = exc.strerror if isinstance(exc, OSError) else "it is no path"
             raise PlatformError(f"cannot read {self._path}: {why}", target=str(self._path)) from exc
         stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
-        if self._read is None or self._read.stamp != stamp:
-            self._read = _Read(stamp, read_deployments(self._path, self._clock.now()))
-        return self._read.deployments
+        with self._reading:  # many ask at once when a worker starts; one of them reads
+            if self._read is None or self._read.stamp != stamp:
+                self._read = _Read(stamp, read_deployments(self._path, self._clock.now()))
+            return self._read.deployments

@@ -23,8 +23,7 @@ from scanguard.model.verdict import Outcome, Verdict
 pytestmark = [pytest.mark.timeout(240), pytest.mark.slow]
 Tamper = Callable[[Evidence], Evidence]
 
-# `find` may not fail here as long as the engine forgets an intent when it does (tests/unit/test_engine_intent.py).
-PLAN = Plan(kills=10, kill_every_s=0.8, fault_calls="submit,poll", limit_s=150.0)
+PLAN = Plan(kills=10, kill_every_s=0.8, limit_s=150.0)
 
 
 @pytest.fixture(scope="module")

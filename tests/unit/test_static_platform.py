@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from scanguard.builtin import static
 from scanguard.builtin.image import ImagePlatform, ImagePlatformConfig, owns_image
 from scanguard.builtin.static import StaticConfig, StaticPlatform
 from scanguard.errors import PlatformError
-from scanguard.model.deployment import Container
+from scanguard.model.deployment import Container, Deployment
 from scanguard.model.image import Platform
 from scanguard.testing.contexts import make_context
 from scanguard.testing.memory import ManualClock
@@ -78,6 +81,22 @@ async def test_an_absolute_locator_or_a_registry_name_stays_as_it_is(tmp_path: P
     found = await platform(tmp_path, text).describe("a")
     assert found is not None
     assert found.containers[0].image == image
+
+
+async def test_many_who_ask_at_once_read_the_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = 0
+    read = static.read_deployments
+
+    def counted(path: Path, now: datetime) -> Mapping[str, Deployment]:
+        nonlocal reads
+        reads += 1
+        return read(path, now)
+
+    monkeypatch.setattr(static, "read_deployments", counted)
+    one = platform(tmp_path)
+    found = await asyncio.gather(*(one.describe(ID) for _ in range(8)))
+    assert all(found)
+    assert reads == 1
 
 
 async def test_a_changed_file_is_read_again_and_each_answer_says_when_it_was_seen(tmp_path: Path) -> None:
