@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scanguard.builtin import static
+from scanguard.builtin import static, static_file
 from scanguard.builtin.image import ImagePlatform, ImagePlatformConfig, owns_image
 from scanguard.builtin.static import StaticConfig, StaticPlatform
 from scanguard.errors import PlatformError
@@ -85,7 +85,7 @@ async def test_an_absolute_locator_or_a_registry_name_stays_as_it_is(tmp_path: P
 
 async def test_many_who_ask_at_once_read_the_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reads = 0
-    read = static.read_deployments
+    read = static_file.read_deployments
 
     def counted(path: Path, now: datetime) -> Mapping[str, Deployment]:
         nonlocal reads
