@@ -36,7 +36,8 @@ def digests() -> st.SearchStrategy[str]:
 
 def image_names() -> st.SearchStrategy[str]:
     """References as people write them: with and without registry, tag and digest."""
-    path = st.lists(_WORDS, min_size=1, max_size=3).map("/".join)
+    part = st.from_regex(r"[a-z0-9]{1,8}([._-][a-z0-9]{1,8}){0,2}", fullmatch=True)
+    path = st.lists(part, min_size=1, max_size=3).map("/".join)
     host = st.sampled_from(["", "shop.example/", "shop.example:5000/", "127.0.0.1/"])
     tag = st.one_of(st.just(""), st.from_regex(r":[A-Za-z0-9_][A-Za-z0-9._-]{0,20}", fullmatch=True))
     return st.builds("{}{}{}".format, host, path, tag)
