@@ -380,7 +380,8 @@ def test_a_good_plugin_passes_every_clause(pytester: pytest.Pytester, kind: str)
         pytest.param(
             "notifier", ("        token = (await", "        import asyncio, time\n        end = time.monotonic() + 3\n"
             "        while time.monotonic() < end:\n            try:\n                await asyncio.sleep(0.1)\n"
-            "            except asyncio.CancelledError:\n                pass\n        raise NotifyError('late')\n        token = (await"),
+            "            except asyncio.CancelledError:\n                pass\n"
+            "        raise NotifyError('late')\n        token = (await"),
             "too_long", "with a deadline of 0.3 s it took", id="ignores-its-deadline",
         ),
         pytest.param(
