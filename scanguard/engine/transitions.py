@@ -142,7 +142,8 @@ def _with_failed(
 def phase(task: ScanTask) -> tuple[str, str]:
     """The phase of a task for people who watch, and a detail."""
     if task.state is TaskState.DONE:
-        return "done", f"{task.result.findings if task.result else 0} findings"
+        found = task.result.findings if task.result else 0
+        return "done", f"{found} finding{'' if found == 1 else 's'}"
     if task.state is TaskState.FAILED:
         return "failed", task.error
     return "waiting", task.error
