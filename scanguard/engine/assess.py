@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Final
 
 from scanguard.engine.assessing import (
     NO_ERROR,
@@ -52,6 +53,8 @@ from scanguard.model.verdict import Verdict
 from scanguard.ports import Message, MessageKind, Outgoing
 
 _MAX_STEPS = 50
+CLAIM: Final = timedelta(seconds=5)
+"""How long a judgement may take before somebody else judges too."""
 _Step = tuple[Stored[Assessment] | None, list[Outgoing]]
 
 
@@ -267,11 +270,16 @@ class AssessHandler:
         return assessment.model_copy(update={"images": tuple(images)}), messages
 
     async def _decide(self, stored: Stored[Assessment], plan: Plan, tasks: Mapping[str, ScanTask], want: Want) -> _Step:
-        """Claim a revision, store the verdict, then say so; whoever was overtaken starts over."""
+        """Claim a revision, store the verdict, then say so; whoever was overtaken starts over.
+
+        A claim of somebody else is left alone for a moment: two who judge at once would overtake each other in turn.
+        """
+        if (again := self._claimed_until(stored.document)) is not None:
+            return None, [Outgoing(assess_message(stored.document.id, stored.document.lane), again)]
         self._context.observe(Progress(stored.document.id, "", "", "judging"))
         now = self._context.now()
         revision = max(stored.document.claimed, stored.document.revision) + 1
-        claimed = stored.document.model_copy(update={"claimed": revision})
+        claimed = stored.document.model_copy(update={"claimed": revision, "claimed_at": now})
         stored = await self._store.replace(stored, claimed, self._limits.rearm_at(now))
         verdict = await self._judge.verdict(claimed, revision, plan, tasks)
         await self._backend.records.save(verdict)
@@ -288,6 +296,13 @@ class AssessHandler:
         took = None if claimed.revision else (now - claimed.event.time).total_seconds()
         self._context.observe(Progress(claimed.id, "", "", "judging", verdict.outcome.value, "verdict", took))
         return stored, []
+
+    def _claimed_until(self, assessment: Assessment) -> datetime | None:
+        """When to look again at an assessment that somebody is judging now."""
+        if assessment.claimed_at is None or assessment.claimed <= assessment.revision:
+            return None
+        until = assessment.claimed_at + CLAIM
+        return until if assessment.claimed_at <= self._context.now() < until else None
 
     async def _owed(self, verdict: Verdict, plan: Plan) -> tuple[OutboxRef, ...]:
         """Every sink gets every verdict; people hear only of a deployment's newest observation."""

@@ -106,6 +106,7 @@ class Assessment(Document):
     images: tuple[ImageState, ...] = ()
     deadline: Instant | None = None
     claimed: int = 0
+    claimed_at: Instant | None = None
     revision: int = 0
     answered: int = 0
     """How many of the tasks had ended at the last judgement; one that ends later judges again."""
