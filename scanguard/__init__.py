@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from scanguard.model.deployment import Container, Deployment, Event
     from scanguard.model.finding import ComplianceCheck, Cvss, Epss, Finding, Kev, Package, SecretFinding
     from scanguard.model.image import Platform, ResolvedImage
+    from scanguard.model.rate import Rate
     from scanguard.model.reference import ImageReference
     from scanguard.model.report import Coverage, CoverageItem, CoverageStatus, ScannerInfo, ScanReport
     from scanguard.model.secret import SecretRef
@@ -110,6 +111,7 @@ _HOMES = {
     "scanguard.model.deployment": "Container Deployment Event",
     "scanguard.model.finding": "ComplianceCheck Cvss Epss Finding Kev Package SecretFinding",
     "scanguard.model.image": "Platform ResolvedImage",
+    "scanguard.model.rate": "Rate",
     "scanguard.model.reference": "ImageReference",
     "scanguard.model.report": "Coverage CoverageItem CoverageStatus ScanReport ScannerInfo",
     "scanguard.model.secret": "SecretRef",
@@ -180,6 +182,7 @@ __all__ = [
     "PolicyInput",
     "PolicySpec",
     "ProcessError",
+    "Rate",
     "Reason",
     "Receipt",
     "RegistryAuthError",
