@@ -88,7 +88,21 @@ class Tasks:
         if task is not fresh and not want.is_fresh(task, image):
             found = await self._store.update(ScanTask, name, "", lambda task: self._reopened(task, fresh, want, now))
             task = found.document if found else fresh
+        if task.priority is Lane.BULK and assessment.lane is not Lane.BULK and task.state not in TERMINAL_TASK:
+            promoted = await self._store.update(ScanTask, name, "", lambda task: self._promoted(task, now))
+            task = promoted.document if promoted else task
+            return task, [Outgoing(scan_message(task))]
         return task, self.nudge(task, assessment)
+
+    def _promoted(self, task: ScanTask, now: datetime) -> tuple[ScanTask, datetime | None] | None:
+        """A bulk scan that a fresh deployment waits for is fresh work, and need not stand behind it any longer."""
+        if task.state in TERMINAL_TASK or task.priority is not Lane.BULK:
+            return None
+        lane = Lane.HEAVY if task.lane is Lane.HEAVY else Lane.FRESH
+        update: dict[str, object] = {"priority": Lane.FRESH, "lane": lane}
+        if task.state is TaskState.PENDING and not task.lease:
+            update |= {"not_before": None, "slot": None}
+        return task.model_copy(update=update), task.lease_until or self._limits.rearm_at(now)
 
     def nudge(self, task: ScanTask, assessment: Assessment) -> list[Outgoing]:
         """The first message of a run, from the assessment that opened it.

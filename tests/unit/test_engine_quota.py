@@ -67,6 +67,21 @@ async def test_bulk_work_leaves_room_and_stands_behind_fresh_work() -> None:
     assert times(rig)[-1] - times(rig)[0] < timedelta(minutes=13), "bulk uses all that is left"
 
 
+async def test_a_fresh_deployment_of_an_image_that_bulk_work_waits_for_is_not_kept_waiting() -> None:
+    rig = Rig()
+    rig.rates = (Rate.parse("10/m"),)
+    await announced(rig, 60, prefix="old", lane=Lane.BULK)
+    await rig.run(minutes=0.5)
+    before = rig.memory.clock.now()
+    rig.deploy("/fresh", "old59:1")
+    name = await rig.announce("/fresh")
+    await rig.run(minutes=600)
+
+    assert rig.verdict(name).decided_at - before <= timedelta(minutes=1.5)
+    assert len(times(rig)) == 60, "it is still one scan"
+    assert most_within(times(rig), timedelta(minutes=1)) <= 10
+
+
 async def test_waiting_for_a_turn_does_not_use_up_the_time_a_scan_may_take() -> None:
     rig = Rig()
     rig.rates = (Rate.parse("10/h"),)
