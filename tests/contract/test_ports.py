@@ -6,6 +6,7 @@ import asyncio
 import multiprocessing
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -14,25 +15,33 @@ import pytest_asyncio
 from scanguard.backends import embedded
 from scanguard.backends.sqlite import Database
 from scanguard.errors import BackendError, ConflictError
-from scanguard.ports import Lane, Message, MessageKind, Outgoing, Row
+from scanguard.ports import Backend, Lane, Message, MessageKind, Outgoing, Row
 from scanguard.testing.contracts import BackendContract
-from scanguard.testing.contracts.bench import NOW, Bench
+from scanguard.testing.contracts.bench import Reopen
 from scanguard.testing.memory import ManualClock, MemoryBackend
 
 
 class TestMemoryBackend(BackendContract):
     @pytest.fixture
-    def bench(self) -> Bench:
-        clock = ManualClock(NOW)
-        return Bench(MemoryBackend(clock).backend(), clock)
+    def backend(self, clock: ManualClock) -> Backend:
+        return MemoryBackend(clock).backend()
+
+    @pytest.fixture
+    def reopen(self, backend: Backend) -> Reopen:
+        return lambda: nullcontext(backend)
 
 
 class TestEmbeddedBackend(BackendContract):
     @pytest_asyncio.fixture
-    async def bench(self, tmp_path: Path) -> AsyncIterator[Bench]:  # type: ignore[override]  # a fixture
-        clock = ManualClock(NOW)
+    async def backend(  # type: ignore[override]  # a fixture
+        self, clock: ManualClock, tmp_path: Path
+    ) -> AsyncIterator[Backend]:
         async with embedded(tmp_path, clock) as ports:
-            yield Bench(ports, clock)
+            yield ports
+
+    @pytest.fixture
+    def reopen(self, clock: ManualClock, tmp_path: Path) -> Reopen:
+        return lambda: embedded(tmp_path, clock)
 
 
 # --- the file itself ----------------------------------------------------------------------------------------

@@ -55,6 +55,7 @@ class StateContract:
         for key in ("c", "a", "b"):
             await bench.ports.state.insert(_row(key))
         first = await bench.ports.state.page("t", "p", limit=2)
+        assert [r.key for r in first] == ["a", "b"]
         rest = await bench.ports.state.page("t", "p", after=first[-1].key, limit=2)
         assert [r.key for r in (*first, *rest)] == ["a", "b", "c"]
 
