@@ -6,10 +6,12 @@ severities that compare with nothing. Needs hypothesis.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from hypothesis import strategies as st
+from pydantic import JsonValue
 
 from scanguard.hooks import Notice
 from scanguard.model.deployment import Container, Deployment, Event
@@ -27,6 +29,28 @@ def moments() -> st.SearchStrategy[datetime]:
     """Aware moments in UTC, of this century."""
     start = datetime(2000, 1, 1, tzinfo=UTC)
     return st.integers(0, 3_000_000_000).map(lambda seconds: start + timedelta(seconds=seconds))
+
+
+def json_values() -> st.SearchStrategy[JsonValue]:
+    """Whatever JSON can hold, up to a dozen values deep or wide; numbers that JSON has no word for too."""
+    return st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+        max_leaves=12,
+    )
+
+
+def json_objects(like: Mapping[str, JsonValue] | None = None) -> st.SearchStrategy[dict[str, JsonValue]]:
+    """JSON objects; with an example, such as look ``like`` it: some keys missing, some values strange, at any depth."""
+    if not like:
+        return st.dictionaries(st.text(), json_values(), max_size=4)
+
+    def near(value: JsonValue) -> st.SearchStrategy[JsonValue]:
+        if isinstance(value, dict) and value:
+            return st.one_of(json_objects(value), json_values())
+        return st.one_of(st.just(value), json_values())
+
+    return st.fixed_dictionaries({}, optional={key: near(value) for key, value in like.items()})
 
 
 def digests() -> st.SearchStrategy[str]:
@@ -103,6 +127,11 @@ def events() -> st.SearchStrategy[Event]:
         resource_id=_WORDS.map("/subscriptions/s/{}".format),
         time=moments(),
     )
+
+
+def verdicts() -> st.SearchStrategy[Verdict]:
+    """Verdicts on deployments of up to three images, judged every way."""
+    return notices().map(lambda notice: notice.verdict)
 
 
 @st.composite

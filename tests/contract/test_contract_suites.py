@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import textwrap
 from dataclasses import dataclass
 
 import pytest
-
-import scanguard.testing.contracts  # noqa: F401  # loaded once here, so that not every run inside loads it anew
-from scanguard import http
-from scanguard.testing.answering import answering, unreachable_url
+from suite_runs import load_everything, run_suite
 
 pytest_plugins = "pytester"
+pytestmark = pytest.mark.usefixtures(load_everything.__name__)
 
 SCANNER = """
 import asyncio, logging
@@ -266,31 +262,8 @@ KINDS = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _everything_is_loaded() -> None:
-    """What a run inside is the first to load is forgotten after it: the HTTP library would then exist twice."""
-
-    async def ask() -> None:
-        async with http.HttpFactory().client() as client:
-            with answering(204) as url:
-                await client.get(url)
-            with pytest.raises(http.TransportError):
-                await client.get(unreachable_url())
-
-    asyncio.run(ask())
-
-
 def run(pytester: pytest.Pytester, kind: str, plugin: str, only: str) -> pytest.RunResult:
-    """Run a suite, or the clauses that ``only`` selects, over a plugin of this text."""
-    module = f"acme_{abs(hash((kind, plugin))):x}"
-    pytester.makepyfile(**{module: plugin, f"test_{module}": textwrap.dedent(KINDS[kind].test).format(module=module)})
-    pytester.makepyprojecttoml(
-        '[tool.pytest.ini_options]\nasyncio_default_fixture_loop_scope = "function"\nfilterwarnings = ["error"]'
-    )
-    pytester.syspathinsert()
-    return pytester.runpytest_inprocess(
-        "-q", "-x", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", *(["-k", only] if only else [])
-    )
+    return run_suite(pytester, plugin, KINDS[kind].test, only)
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

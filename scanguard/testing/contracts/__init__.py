@@ -13,6 +13,7 @@ something, to make that fail::
 Needs pytest and pytest-asyncio.
 """
 
+from scanguard.testing.contracts import explained  # noqa: F401  # first: it must run before the suites load
 from scanguard.testing.contracts.backend import BackendContract
 from scanguard.testing.contracts.base import CANARY_REFERENCE, Broken, PluginContract
 from scanguard.testing.contracts.delivery import NotifierContract, SinkContract

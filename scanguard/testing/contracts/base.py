@@ -22,6 +22,7 @@ from scanguard.testing.contexts import make_context
 from scanguard.testing.contracts.probes import (
     CANARY,
     CANCEL_LIMIT_S,
+    MAX_PAUSE_S,
     as_json,
     assert_closed,
     assert_no_canary,
@@ -39,8 +40,6 @@ CANARY_REFERENCE: Final = "env:SCANGUARD_CANARY"
 """What a configuration under test writes for a secret."""
 MAX_IMPORT_S: Final = 0.5
 """CPU seconds that importing a plugin may cost beyond scanguard's own modules."""
-MAX_PAUSE_S: Final = 0.4
-"""Seconds for which a plugin may keep the event loop to itself."""
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
 

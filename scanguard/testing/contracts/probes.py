@@ -22,6 +22,8 @@ CANARY: Final = "canary-7c1f0d9e4b"
 """The value of the one secret of every test; wherever it shows, a real one would."""
 CANCEL_LIMIT_S: Final = 1.0
 """Seconds that a cancelled call, or a close, may take."""
+MAX_PAUSE_S: Final = 0.4
+"""Seconds for which a plugin may keep the event loop to itself."""
 _IMPORT: Final = """
 import importlib, json, sys, threading, time
 import scanguard.hooks

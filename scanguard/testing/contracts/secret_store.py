@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import logging
 import time
+from collections.abc import Sequence
 from typing import ClassVar, Final
 
 import pytest
@@ -13,7 +14,14 @@ from pydantic import SecretStr
 
 from scanguard.errors import SecretError
 from scanguard.hooks import SecretStore, SecretStoreSpec
-from scanguard.testing.contracts.probes import CANARY, CANCEL_LIMIT_S, assert_no_canary, error_texts
+from scanguard.testing.contracts.probes import (
+    CANARY,
+    CANCEL_LIMIT_S,
+    MAX_PAUSE_S,
+    assert_no_canary,
+    error_texts,
+    longest_pause,
+)
 
 _HOSTILE: Final = ("", " ", "no such/../secret", "\x00", "x" * 5_000, "%s{0}$HOME", "\u202etxt.terces")
 
@@ -22,11 +30,14 @@ class SecretStoreContract:
     """What every secret store keeps.
 
     Set ``plugin`` and ``name`` (the scheme); override the fixtures ``known`` with a locator whose secret is
-    :data:`~scanguard.testing.contracts.CANARY`, and ``unknown`` with one that leads nowhere.
+    :data:`~scanguard.testing.contracts.CANARY`, and ``unknown`` with one that leads nowhere. Override ``unusable`` and,
+    where the store asks a service, ``hanging``.
     """
 
     plugin: ClassVar[str]
     name: ClassVar[str]
+    max_resolve_s: ClassVar[float] = 30.0
+    """Seconds after which a secret is there or an error is."""
 
     @pytest.fixture
     def known(self) -> str:
@@ -37,6 +48,16 @@ class SecretStoreContract:
     def unknown(self) -> str:
         """A locator of nothing."""
         return "scanguard-no-such-secret"
+
+    @pytest.fixture
+    def unusable(self) -> Sequence[str]:
+        """Locators of things that hold the canary and can be no secret, such as a file that is not text."""
+        return ()
+
+    @pytest.fixture
+    def hanging(self) -> str | None:
+        """A locator at a service that never answers; None where nobody is asked."""
+        return None
 
     def store(self) -> SecretStore:
         """A store, built as the engine builds it."""
@@ -55,17 +76,39 @@ class SecretStoreContract:
         assert_no_canary("in use", [repr(store), repr(secret), caplog.text])
 
     @pytest.mark.asyncio
-    async def test_what_is_not_there_is_an_error_that_names_the_reference(self, unknown: str) -> None:
-        with pytest.raises(SecretError) as caught:
-            await self.store().resolve(unknown)
-        assert unknown in caught.value.message, f"the error does not name {unknown}: {caught.value.message}"
-        assert_no_canary("an error", error_texts(caught.value))
+    async def test_what_is_not_there_is_an_error_that_names_the_reference(self, unknown: str, known: str) -> None:
+        store = self.store()
+        await store.resolve(known)
+        error = await self._refusal(store, unknown)
+        assert unknown in error.message, f"the error does not name {unknown}: {error.message}"
+
+    @pytest.mark.asyncio
+    async def test_what_can_be_no_secret_is_an_error_that_does_not_show_it(
+        self, unusable: Sequence[str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        for locator in unusable:
+            await self._refusal(self.store(), locator)
+        assert_no_canary("a log", [caplog.text])
+
+    async def _refusal(self, store: SecretStore, locator: str) -> SecretError:
+        """The error that a reference gives."""
+        shown = f"{locator!r:.60}"
+        try:
+            secret = await asyncio.wait_for(store.resolve(locator), self.max_resolve_s)
+        except SecretError as exc:
+            assert_no_canary("an error", error_texts(exc))
+            return exc
+        except TimeoutError:
+            raise AssertionError(f"{shown} gives nothing within {self.max_resolve_s} s") from None
+        except Exception as exc:
+            raise AssertionError(f"{shown} lets a foreign {type(exc).__name__} out") from exc
+        raise AssertionError(f"{shown} gives a {type(secret).__name__} instead of an error")
 
     @pytest.mark.asyncio
     @pytest.mark.parametrize("locator", _HOSTILE, ids=range(len(_HOSTILE)))
     async def test_a_hostile_reference_is_an_error_and_nothing_else(self, locator: str) -> None:
-        with pytest.raises(SecretError):
-            await asyncio.wait_for(self.store().resolve(locator), 5)
+        await self._refusal(self.store(), locator)
 
     @pytest.mark.asyncio
     async def test_asked_again_it_gives_the_same_and_two_stores_share_nothing(self, known: str) -> None:
@@ -75,12 +118,28 @@ class SecretStoreContract:
         assert one is not other, "two stores are one object"
 
     @pytest.mark.asyncio
-    async def test_a_cancelled_call_ends_within_a_second(self, known: str) -> None:
+    async def test_a_service_that_never_answers_is_given_up(self, hanging: str | None) -> None:
+        if hanging is not None:
+            await self._refusal(self.store(), hanging)
+
+    @pytest.mark.asyncio
+    @pytest.mark.parametrize("steps", [0, 1, 3, 30])
+    async def test_a_cancelled_call_ends_within_a_second(self, known: str, hanging: str | None, steps: int) -> None:
         tasks = asyncio.all_tasks()
-        call = asyncio.ensure_future(self.store().resolve(known))
-        await asyncio.sleep(0)
+        call = asyncio.ensure_future(self.store().resolve(known if hanging is None else hanging))
+        for _ in range(steps):
+            await asyncio.sleep(0 if steps < 30 else 0.005)
         call.cancel()
         started = time.monotonic()
         done, _ = await asyncio.wait({call}, timeout=CANCEL_LIMIT_S)
         assert done, f"it goes on {time.monotonic() - started:.1f} s after it was cancelled"
         assert asyncio.all_tasks() <= tasks, "cancelled, it leaves a task running"
+        if not call.cancelled():
+            call.exception()
+
+    @pytest.mark.asyncio
+    async def test_it_never_holds_up_what_runs_beside_it(self, known: str) -> None:
+        store = self.store()
+        await store.resolve(known)  # what is loaded lazily is loaded now
+        worst = await longest_pause(store.resolve(known))
+        assert worst <= MAX_PAUSE_S, f"it holds up everything else for {worst:.2f} s: do such work in a thread"
