@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from pydantic import SecretStr
 
@@ -19,22 +19,45 @@ from scanguard.testing.memory import ManualClock
 from scanguard.testing.samples import NOW
 
 if TYPE_CHECKING:
-    from scanguard.http import AsyncClient
+    from scanguard.http import URL, AsyncClient
     from scanguard.oci.client import ImageClient
 
 
-class WatchedHttp(HttpFactory):
-    """The real factory; remembers the clients it made, so that a test can see which are still open."""
+class Request(Protocol):
+    """What is changed of a request of the HTTP library."""
 
-    def __init__(self) -> None:
+    url: URL
+
+
+class WatchedHttp(HttpFactory):
+    """The real factory; remembers the clients it made, so that a test can see which are still open.
+
+    Args:
+        elsewhere: Where every request goes instead, such as ``http://127.0.0.1:8080``, whatever its URL says: for
+            what a plugin does when the other side is broken, also where its address is a secret or fixed.
+
+    Attributes:
+        asked: Requests sent ``elsewhere`` so far.
+    """
+
+    def __init__(self, *, elsewhere: str = "") -> None:
         super().__init__()
         self.clients: list[AsyncClient] = []
+        self.asked = 0
+        self._elsewhere = elsewhere
 
     def client(self, **options: Any) -> AsyncClient:  # noqa: ANN401  # hands on what it gets
         """Make a client, as the factory does."""
         made = super().client(**options)
+        if self._elsewhere:
+            made.event_hooks = {**made.event_hooks, "request": [self._turn]}
         self.clients.append(made)
         return made
+
+    async def _turn(self, request: Request) -> None:
+        """Send a request elsewhere; its path and query stay."""
+        self.asked += 1
+        request.url = type(request.url)(self._elsewhere + request.url.raw_path.decode("ascii"))
 
     @property
     def still_open(self) -> int:

@@ -46,6 +46,7 @@ class Answer:
         stream: Sent after ``body``, chunk by chunk, with no end announced; the connection closes after it.
         cut_at: Close the connection after so many bytes of the body, the full length having been announced.
         delay_s: Wait before answering; use a long time to hang.
+        raw: Sent as it is instead of an HTTP answer; the connection closes after it.
     """
 
     status: int = 200
@@ -54,6 +55,7 @@ class Answer:
     stream: AsyncIterator[bytes] | None = None
     cut_at: int | None = None
     delay_s: float = 0.0
+    raw: bytes | None = None
 
 
 Handler = Callable[[ReceivedRequest], Awaitable[Answer]]
@@ -133,6 +135,11 @@ async def _read_request(reader: asyncio.StreamReader, first_byte: bytes) -> Rece
 
 
 async def _write(writer: asyncio.StreamWriter, answer: Answer, *, with_body: bool) -> bool:
+    if answer.raw is not None:
+        writer.write(answer.raw)
+        await writer.drain()
+        writer.close()
+        return False
     headers = dict(answer.headers)
     if answer.stream is None:
         headers.setdefault("Content-Length", str(len(answer.body)))

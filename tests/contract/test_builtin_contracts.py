@@ -27,6 +27,7 @@ from scanguard.testing.contracts import (
     CANARY,
     CANARY_REFERENCE,
     Broken,
+    Gap,
     NotifierContract,
     PolicyContract,
     ScannerContract,
@@ -124,6 +125,10 @@ class TestScriptedContract(ScannerContract):
     @pytest.fixture
     def hanging(self) -> Mapping[str, Any]:
         return {"faults": {"rate": 1, "kinds": ["hang"], "hang_s": 3600}}
+
+    @pytest.fixture
+    def gap(self) -> Gap:
+        return Gap({"coverage": "gap"})
 
     @pytest.fixture
     def broken(self) -> Sequence[Broken]:

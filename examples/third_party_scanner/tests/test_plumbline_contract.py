@@ -16,11 +16,11 @@ from scanguard import (
     ScanUnsupportedError,
 )
 from scanguard.testing.answering import answering, unreachable_url
-from scanguard.testing.contracts import CANARY_REFERENCE, Broken, ScannerContract
+from scanguard.testing.contracts import CANARY_REFERENCE, Broken, Gap, ScannerContract
 from scanguard.testing.samples import sample_image
 from scanguard.testing.server import LoopbackServer
 
-from plumbline_service import PlumblineService, report_on
+from plumbline_service import EXAMINED, PlumblineService, report_on
 
 DIGEST = sample_image().digest
 
@@ -48,6 +48,12 @@ class TestPlumblineContract(ScannerContract):
     def hanging(self) -> Iterator[Mapping[str, Any]]:
         with answering(hangs=True) as url:
             yield config_for(url)
+
+    @pytest.fixture
+    def gap(self) -> Iterator[Gap]:
+        partly = report_on(DIGEST, examined=[{**EXAMINED, "complete": False}])
+        with answering(200, scan_that_is("done", report=partly)) as url:
+            yield Gap(config_for(url))
 
     @pytest.fixture
     def broken(self) -> Iterator[Sequence[Broken]]:

@@ -15,13 +15,15 @@ Needs pytest and pytest-asyncio.
 
 from scanguard.testing.contracts import explained  # noqa: F401  # first: it must run before the suites load
 from scanguard.testing.contracts.backend import BackendContract
-from scanguard.testing.contracts.base import CANARY_REFERENCE, Broken, PluginContract
+from scanguard.testing.contracts.base import PluginContract
+from scanguard.testing.contracts.coverage import Gap
 from scanguard.testing.contracts.delivery import NotifierContract, SinkContract
 from scanguard.testing.contracts.event_source import EventSourceContract
 from scanguard.testing.contracts.policy import PolicyContract
 from scanguard.testing.contracts.probes import CANARY
 from scanguard.testing.contracts.scanner import ScannerContract
 from scanguard.testing.contracts.secret_store import SecretStoreContract
+from scanguard.testing.contracts.setting import CANARY_REFERENCE, Broken
 
 __all__ = [
     "CANARY",
@@ -29,6 +31,7 @@ __all__ = [
     "BackendContract",
     "Broken",
     "EventSourceContract",
+    "Gap",
     "NotifierContract",
     "PluginContract",
     "PolicyContract",

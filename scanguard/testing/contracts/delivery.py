@@ -12,7 +12,8 @@ from scanguard.errors import NotifyError, ScanguardError, SinkError
 from scanguard.hooks import Notice, NotifierSpec, PluginContext, SinkSpec
 from scanguard.model.verdict import Outcome
 from scanguard.ports import Receipt
-from scanguard.testing.contracts.base import Broken, PluginContract
+from scanguard.testing.contracts.base import PluginContract
+from scanguard.testing.contracts.setting import Broken
 from scanguard.testing.samples import failed_scanner, sample_image_verdict, sample_report, sample_verdict
 
 
@@ -71,6 +72,7 @@ class SinkContract(_DeliveryContract):
     hook = "scanguard_sinks"
     spec_type: ClassVar[type] = SinkSpec
     timeout_error: ClassVar[type[ScanguardError]] = SinkError
+    error_family: ClassVar[type[ScanguardError]] = SinkError
 
     @pytest.fixture
     def stored(self) -> Callable[[], int]:
@@ -105,6 +107,7 @@ class NotifierContract(_DeliveryContract):
     hook = "scanguard_notifiers"
     spec_type: ClassVar[type] = NotifierSpec
     timeout_error: ClassVar[type[ScanguardError]] = NotifyError
+    error_family: ClassVar[type[ScanguardError]] = NotifyError
 
     @pytest.fixture
     def throttled(self) -> Broken | None:

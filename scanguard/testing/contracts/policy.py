@@ -26,6 +26,7 @@ class PolicyContract(PluginContract):
     hook = "scanguard_policies"
     spec_type: ClassVar[type] = PolicySpec
     timeout_error: ClassVar[type[ScanguardError]] = PolicyError
+    error_family: ClassVar[type[ScanguardError]] = PolicyError
 
     async def use(self, plugin: Any) -> PolicyDecision:  # noqa: ANN401  # a policy
         """Judge an image with findings and gaps."""
