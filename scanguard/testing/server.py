@@ -57,6 +57,31 @@ class Answer:
     delay_s: float = 0.0
     raw: bytes | None = None
 
+    @classmethod
+    def throttled(cls, wait_s: int) -> Self:
+        """Too much was asked; ask again after so many seconds."""
+        return cls(429, headers={"Retry-After": str(wait_s)})
+
+    @classmethod
+    def redirect(cls, url: str, status: int = 302) -> Self:
+        """Go elsewhere."""
+        return cls(status, headers={"Location": url})
+
+    @classmethod
+    def cut_off(cls, body: bytes, at: int) -> Self:
+        """A body that ends after so many bytes, its whole length having been announced."""
+        return cls(200, body, cut_at=at)
+
+    @classmethod
+    def garbage(cls, data: bytes = b"220 mail.example ESMTP\r\n") -> Self:
+        """Something that is no HTTP."""
+        return cls(raw=data)
+
+    @classmethod
+    def hanging(cls) -> Self:
+        """No answer, for an hour; the server still stops when it is told to."""
+        return cls(delay_s=3600)
+
 
 Handler = Callable[[ReceivedRequest], Awaitable[Answer]]
 

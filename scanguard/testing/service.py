@@ -3,7 +3,7 @@
 ::
 
     async with FakeService() as service:
-        service.answers += [Answer(429, headers={"Retry-After": "7"}), Answer(200, b"{}")]
+        service.answers += [Answer.throttled(7), Answer(200, b"{}")]
         factory = HttpFactory(ca_file=service.ca_file)
         ...
         assert service.requests[0].headers["authorization"] == "Bearer x"
@@ -26,8 +26,8 @@ class FakeService:
     """Gives its ``answers`` one after another, and the last one for ever; remembers every request.
 
     Attributes:
-        answers: What is answered next. :class:`~scanguard.testing.server.Answer` can be slow (``delay_s``), cut off
-            (``cut_at``), endless (``stream``), a redirect, or garbage.
+        answers: What is answered next. :class:`~scanguard.testing.server.Answer` can be slow (``delay_s``), endless
+            (``stream``), and ``throttled``, a ``redirect``, ``cut_off``, ``garbage`` or ``hanging``.
         ca_file: The certificate to trust, for ``HttpFactory(ca_file=...)``.
     """
 

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from scanguard.hooks import Notice
 from scanguard.model.deployment import Container, Deployment, Event
-from scanguard.model.finding import Finding, Package
+from scanguard.model.finding import Cvss, Finding, Package
 from scanguard.model.image import Platform, ResolvedImage
 from scanguard.model.report import Coverage, CoverageItem, CoverageStatus, ScannerInfo, ScanReport, count_severities
 from scanguard.model.severity import Severity
@@ -23,6 +23,7 @@ from scanguard.model.verdict import ChainChoice, ImageVerdict, MergedFinding, Me
 
 _WORDS: Final = st.from_regex(r"[a-z][a-z0-9-]{0,15}", fullmatch=True)
 _TEXTS: Final = st.text(max_size=200)
+_CVSS: Final = st.builds(Cvss, version=_WORDS, vector=_TEXTS, score=st.none() | st.floats(0, 10))
 
 
 def moments() -> st.SearchStrategy[datetime]:
@@ -69,7 +70,7 @@ def image_names() -> st.SearchStrategy[str]:
 
 def packages() -> st.SearchStrategy[Package]:
     """Packages; their texts may hold anything."""
-    return st.builds(Package, purl=_TEXTS, name=_TEXTS, version=_TEXTS, ecosystem=_TEXTS)
+    return st.builds(Package, purl=_TEXTS, name=_TEXTS, version=_TEXTS, ecosystem=_TEXTS, path=st.none() | _TEXTS)
 
 
 def findings() -> st.SearchStrategy[Finding]:
@@ -81,7 +82,10 @@ def findings() -> st.SearchStrategy[Finding]:
         package=packages(),
         severity=st.sampled_from(Severity),
         severity_source=_WORDS,
+        aliases=st.lists(ids, max_size=3).map(tuple),
+        cvss=st.lists(_CVSS, max_size=2).map(tuple),
         title=_TEXTS,
+        vendor=st.dictionaries(_TEXTS, st.none() | st.booleans() | st.integers() | _TEXTS, max_size=2),
         fixed_versions=st.lists(_WORDS, max_size=2).map(tuple),
     )
 

@@ -12,14 +12,11 @@ from hypothesis import strategies as st
 from scanguard.builtin.plugin import scanguard_event_sources
 from scanguard.errors import EventError
 from scanguard.intake import ParsedEvents, parse_events
+from scanguard.testing import strategies
 
 SOURCES = tuple(scanguard_event_sources())
 GROUP = "/subscriptions/s/resourceGroups/r/providers/Microsoft.App/jobs/j"
-JSON: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=12,
-)
+JSON = strategies.json_values()
 VALUES = JSON | st.sampled_from([GROUP, "1.0", "2026-03-01T18:38:04Z", "Microsoft.App/jobs/write"])
 DATA = st.dictionaries(
     st.sampled_from(["resourceUri", "operationName", "claims", "authorization", "httpRequest"]), VALUES

@@ -5,51 +5,30 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from scanguard.model.base import SCHEMA_VERSION
-from scanguard.model.finding import Cvss, Finding, Package
-from scanguard.model.report import Coverage, CoverageItem, CoverageStatus
 from scanguard.model.severity import Severity
-from scanguard.model.verdict import MergedFinding, MergedReport, Outcome, Verdict
+from scanguard.model.verdict import MergedReport, Outcome, Verdict
+from scanguard.testing import strategies
 from scanguard.testing.samples import sample_report, sample_verdict
 
-text = st.text(max_size=20)
-packages = st.builds(Package, purl=text, name=text, version=text, ecosystem=text, path=st.none() | text)
-findings = st.builds(
-    Finding,
-    id=st.text(min_size=1, max_size=10),
-    aliases=st.lists(text, max_size=3).map(tuple),
-    package=packages,
-    severity=st.sampled_from(list(Severity)),
-    cvss=st.lists(st.builds(Cvss, version=text, vector=text, score=st.none() | st.floats(0, 10)), max_size=2).map(
-        tuple
-    ),
-    title=text,
-    vendor=st.dictionaries(text, st.none() | st.booleans() | st.integers() | text, max_size=2),
-)
-reports = st.builds(
-    MergedReport,
-    digest=text,
-    findings=st.lists(st.builds(MergedFinding, finding=findings, found_by=st.just(("a",))), max_size=3).map(tuple),
-    coverage=st.dictionaries(
-        text,
-        st.builds(
-            Coverage,
-            items=st.lists(
-                st.builds(CoverageItem, subject=text, status=st.sampled_from(list(CoverageStatus))), max_size=2
-            ).map(tuple),
-        ),
-        max_size=2,
-    ),
-)
+
+big = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
-@given(reports)
+@big
+@given(strategies.merged_reports())
 def test_a_report_round_trips(report: MergedReport) -> None:
     assert MergedReport.model_validate_json(report.model_dump_json()) == report
+
+
+@big
+@given(strategies.verdicts())
+def test_any_verdict_round_trips(verdict: Verdict) -> None:
+    assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
