@@ -16,7 +16,8 @@
 :mod:`scanguard.testing.commands`         ``invoke``: the command line in process
 ========================================  ==========================================================================
 
-The fakes can be imported from here; names load when they are first touched. Suites and strategies are imported from
+The fakes can be imported from here; names load when they are first touched. ``answering`` is imported from its module,
+which has the same name. Suites and strategies are imported from
 their modules, because they need pytest and hypothesis: nothing here loads those, or trustme, before it is used.
 """
 
@@ -26,7 +27,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from scanguard.testing.answering import answering, unreachable_url
+    from scanguard.testing.answering import unreachable_url
     from scanguard.testing.commands import FakeApplication, invoke
     from scanguard.testing.contexts import WatchedHttp, make_context
     from scanguard.testing.images import BuiltImage, build_image, build_index, write_oci_archive, write_oci_folder
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from scanguard.testing.sources import MemorySource
 
 _HOMES = {
-    "scanguard.testing.answering": "answering unreachable_url",
+    "scanguard.testing.answering": "unreachable_url",
     "scanguard.testing.commands": "FakeApplication invoke",
     "scanguard.testing.contexts": "WatchedHttp make_context",
     "scanguard.testing.images": "BuiltImage build_image build_index write_oci_archive write_oci_folder",
@@ -84,7 +85,6 @@ __all__ = [
     "RigScanner",
     "ScriptedScanner",
     "WatchedHttp",
-    "answering",
     "build_image",
     "build_index",
     "failed_scanner",

@@ -32,7 +32,7 @@ def modules() -> Iterator[tuple[str, Path]]:
 
 
 @pytest.mark.parametrize(("module", "tests"), [pytest.param(*each, id=each[0]) for each in modules()])
-def test_every_scanner_sink_notifier_and_policy_has_a_contract_test(module: str, tests: Path) -> None:
+def test_everything_a_module_offers_has_a_contract_test(module: str, tests: Path) -> None:
     plugin = importlib.import_module(module)
     offered = {
         (suite, module, record.name) for hook, suite in HOOKS.items() for record in getattr(plugin, hook, tuple)()

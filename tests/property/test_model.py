@@ -15,7 +15,6 @@ from scanguard.model.verdict import MergedReport, Outcome, Verdict
 from scanguard.testing import strategies
 from scanguard.testing.samples import sample_report, sample_verdict
 
-
 big = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 

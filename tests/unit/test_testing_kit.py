@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import pkgutil
 import subprocess
 import sys
 import time
@@ -176,6 +177,8 @@ def test_every_public_name_of_the_kit_resolves_has_a_docstring_and_is_seen_by_ty
     assert sorted(testing.__all__) == sorted(seen)
     found = {name: getattr(testing, name) for name in testing.__all__}
     assert [name for name, one in found.items() if callable(one) and not one.__doc__] == []
+    modules = {one.name for one in pkgutil.iter_modules(testing.__path__)}
+    assert not modules & found.keys(), "once it is loaded, a module hides what has its name"
     with pytest.raises(AttributeError, match="no_such_fake"):
         _ = testing.no_such_fake
 
