@@ -41,10 +41,10 @@ def engine_rows(folder: Path, deployments: int) -> Iterator[Row]:
 
 def growth_rows(folder: Path, deployments: int, chunk: int) -> Iterator[Row]:
     told = asyncio.run(engine_cost.grow(folder, deployments, chunk))
-    for done, wall, rss in told:
-        yield f"up to {done:,} deployments", f"{chunk / wall:.0f}/s", f"{rss:.0f} MiB", ""
+    for done, cpu, rss in told:
+        yield f"up to {done:,} deployments", f"{cpu / chunk * 1e3:.2f} ms each", f"{rss:.0f} MiB", ""
     (_, first, small), (_, last, large) = told[0], told[-1]
-    yield "last chunk / first chunk", f"{last / first:.2f} x the time", f"{large - small:+.0f} MiB", "about 1, +0"
+    yield "last chunk / first chunk", f"{last / first:.2f} x the CPU", f"{large - small:+.0f} MiB", "about 1, +0"
 
 
 def pending_rows(folder: Path, scans: int) -> Iterator[Row]:
@@ -100,7 +100,7 @@ def main(*, full: bool) -> None:
         folder = Path(name)
         show(console, "The engine", ("figure", "ratio", "goal"), engine_rows(folder, 2_000 if full else 600))
         total, chunk = (100_000, 10_000) if full else (4_000, 1_000)
-        show(console, "Growth", ("rate", "memory", "goal"), growth_rows(folder / "grow", total, chunk))
+        show(console, "Growth", ("CPU", "memory", "goal"), growth_rows(folder / "grow", total, chunk))
         show(console, "Pending", ("held", "late", "goal"), pending_rows(folder / "pending", 1_500))
         show(console, "Cold start", ("time", "ratio", "loads"), start_rows())
     serve = [sys.executable, str(Path(__file__).with_name("serve.py")), "--full" if full else "--quick"]

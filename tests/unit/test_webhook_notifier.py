@@ -27,7 +27,7 @@ from scanguard.testing.contracts.delivery import sample_notice
 from scanguard.testing.memory import ManualClock
 from scanguard.testing.server import Answer, LoopbackServer, ReceivedRequest
 
-NOW = datetime.now(UTC).replace(microsecond=0)
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SIGNING = "whsec_" + base64.b64encode(b"the key of these tests..").decode()
 SECRETS = {"env:SIGNING": SIGNING, "env:AUTH": "Bearer c4n4ry-c4n4ry", "env:BROKEN": "hunter2hunter2"}
 
@@ -42,9 +42,16 @@ def serve(*answers: Answer, tls: ssl.SSLContext | None = None) -> LoopbackServer
     return LoopbackServer(handler, tls=tls)
 
 
-def webhook(folder: Path, url: str, *, context: PluginContext | None = None, **options: Any) -> WebhookNotifier:
+def webhook(
+    folder: Path, url: str, *, context: PluginContext | None = None, now: datetime = NOW, **options: Any
+) -> WebhookNotifier:
     config = WebhookConfig.model_validate({"url": url, "secrets": ["env:SIGNING"], **options})
-    return WebhookNotifier(config, context or make_context(folder, secrets=SECRETS, now=NOW))
+    return WebhookNotifier(config, context or make_context(folder, secrets=SECRETS, now=now))
+
+
+def just_now() -> datetime:
+    """The time of this test, which a receiver's tolerance is measured from; :data:`NOW` may be minutes old."""
+    return datetime.now(UTC).replace(microsecond=0)
 
 
 async def failure(notifier: WebhookNotifier) -> ScanguardError:
@@ -58,7 +65,7 @@ async def failure(notifier: WebhookNotifier) -> ScanguardError:
 
 async def test_a_notice_is_one_signed_event(tmp_path: Path) -> None:
     async with serve(Answer(202)) as server:
-        receipt = await webhook(tmp_path, f"{server.url}/hook?code=1").send(sample_notice("key-1"))
+        receipt = await webhook(tmp_path, f"{server.url}/hook?code=1", now=just_now()).send(sample_notice("key-1"))
     (request,) = server.requests
     assert (request.method, request.target) == ("POST", "/hook?code=1")
     assert request.headers["content-type"] == "application/cloudevents+json; charset=utf-8"
@@ -75,9 +82,10 @@ async def test_a_notice_is_one_signed_event(tmp_path: Path) -> None:
 
 
 async def test_in_binary_mode_the_attributes_are_headers_and_the_data_is_the_body(tmp_path: Path) -> None:
+    now = just_now()
     async with serve(Answer(204)) as server:
-        await webhook(tmp_path, server.url, mode="binary", source="urn:x:100%").send(sample_notice())
-        await webhook(tmp_path, server.url, mode="structured").send(sample_notice())
+        await webhook(tmp_path, server.url, now=now, mode="binary", source="urn:x:100%").send(sample_notice())
+        await webhook(tmp_path, server.url, now=now, mode="structured").send(sample_notice())
     binary, structured = server.requests
     assert binary.headers["content-type"] == "application/json"
     event = json.loads(structured.body)
@@ -89,13 +97,14 @@ async def test_in_binary_mode_the_attributes_are_headers_and_the_data_is_the_bod
 
 
 async def test_every_attempt_is_signed_anew_under_the_same_id_and_with_the_same_body(tmp_path: Path) -> None:
-    clock = ManualClock(NOW - timedelta(minutes=1))
+    now = just_now()
+    clock = ManualClock(now - timedelta(minutes=1))
     async with serve(Answer(503), Answer(200)) as server:
         secrets = {**SECRETS, "env:URL": f"{server.url}/\n"}
         notifier = webhook(tmp_path, "env:URL", context=make_context(tmp_path, secrets=secrets, clock=clock))
         with pytest.raises(NotifyError):
             await notifier.send(sample_notice())
-        clock.moment = NOW
+        clock.moment = now
         await notifier.send(sample_notice())
     first, second = server.requests
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
@@ -251,7 +260,7 @@ async def test_a_name_that_leads_into_our_own_network_is_refused_unless_allowed(
         assert isinstance(error, NotifyRefusedError)
         assert "a loopback address, which is not allowed here: see `allow_private`" in error.message
         assert server.requests == []
-        options = {"insecure": True, "allow_private": [f"hooks.example:{server.port}"]}
+        options: dict[str, Any] = {"insecure": True, "allow_private": [f"hooks.example:{server.port}"]}
         await webhook(tmp_path, url, context=context, **options).send(sample_notice())
     assert len(server.requests) == 1
 
