@@ -111,7 +111,8 @@ def _unused(situation: Situation) -> Iterator[Check]:
     loaded, bound = situation.loaded, situation.bound
     if loaded is None or bound is None:
         return
-    used = set(used_instances(loaded))
+    named = set(used_instances(loaded))
+    used = named | {name.partition("@")[0] for name in named}
     for name, instance in bound.instances.items():
         if name not in used and "platform" not in instance.specs:
             remedy = "name it in a chain or a scope, or remove it"

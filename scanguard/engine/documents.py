@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, Literal
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from scanguard.model.base import SCHEMA_VERSION, Digest, Instant, Model
 from scanguard.model.deployment import Deployment, Event
@@ -222,6 +222,8 @@ class ScanTask(Document):
     attempts: int = 0
     ticket: Mapping[str, JsonValue] | None = None
     ticket_not_before: Instant | None = None
+    ticket_requests: int | None = Field(default=None, ge=0)
+    """How many requests the next poll may send, when the ticket says so."""
     result: TaskResult | None = None
     failed_at: Instant | None = None
     failures: int = 0

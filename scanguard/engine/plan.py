@@ -74,6 +74,16 @@ class HostedScanner:
     open: Callable[[], Scanner]
     rates: tuple[Rate, ...] = ()
 
+    @property
+    def base(self) -> str:
+        """The instance without the profile: they are one service with one quota."""
+        return base_of(self.instance)
+
+
+def base_of(instance: str) -> str:
+    """``qa`` of ``qa@deep``, the instance ``qa`` with its profile ``deep``."""
+    return instance.partition("@")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Hosted:

@@ -209,7 +209,7 @@ class Polling:
         except ScanguardError as exc:
             if isinstance(exc, ScannerThrottledError):
                 at = self._context.limits.retry_at(self._context.now(), 1, exc.retry_after_s)
-                await self._context.quotas.close(hosted.instance, at)
+                await self._context.quotas.close(hosted.base, at)
             return [exc] * len(tasks)
 
     async def _release(self, held: Poller, after: str, waiting: datetime | None) -> list[Outgoing]:

@@ -66,11 +66,11 @@ class Quotas:
     async def take(self, hosted: HostedScanner, count: int, *, bulk: bool, poll: bool) -> Turn:
         """Book the next free slot for ``count`` requests; at once where no rate limits the instance."""
         now = self._clock.now()
-        stored = await self._store.get(Quota, hosted.instance)
+        stored = await self._store.get(Quota, hosted.base)
         if stored is None:
             if not hosted.rates:
                 return Turn(now, booked=True, late_s=HORIZON_S)
-            stored = await self._store.ensure(Quota(instance=hosted.instance), None)
+            stored = await self._store.ensure(Quota(instance=hosted.base), None)
         elif not hosted.rates:
             closed = stored.document.closed_until
             return Turn(max(now, closed or now), booked=closed is None or closed <= now, late_s=HORIZON_S)
@@ -81,9 +81,9 @@ class Quotas:
             changed, turn = _taken(quota, hosted, now, count, bulk=bulk, poll=poll)
             return changed, None
 
-        await self._store.update(Quota, hosted.instance, "", change, known=stored)
+        await self._store.update(Quota, hosted.base, "", change, known=stored)
         if turn is None:
-            raise BackendError(f"the quota of {hosted.instance} cannot be read", target=hosted.instance)
+            raise BackendError(f"the quota of {hosted.base} cannot be read", target=hosted.base)
         return turn
 
     async def give_back(self, hosted: HostedScanner, turn: Turn, count: int) -> None:
@@ -95,7 +95,7 @@ class Quotas:
             return quota.model_copy(update={"taken": _dumped(book)}), None
 
         if hosted.rates and turn.booked:
-            await self._store.update(Quota, hosted.instance, "", change)
+            await self._store.update(Quota, hosted.base, "", change)
 
     async def close(self, instance: str, until: datetime) -> None:
         """The service asked everybody to stay away until then."""

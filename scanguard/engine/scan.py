@@ -13,7 +13,7 @@ from scanguard.engine.documents import TERMINAL_TASK, ScanTask, TaskState, Waite
 from scanguard.engine.guard import call_plugin
 from scanguard.engine.lease import Lease
 from scanguard.engine.messages import POLL, assess_message, scan_message
-from scanguard.engine.plan import HostedScanner, Progress
+from scanguard.engine.plan import HostedScanner, Progress, base_of
 from scanguard.engine.polling import POLLED_GRACE, Polling
 from scanguard.engine.store import Stored, read_document
 from scanguard.engine.transitions import ScanOutcome, after, belonging, due, phase, report_name
@@ -83,7 +83,7 @@ class ScanHandler:
             return []
         if isinstance(outcome, ScannerThrottledError):
             at = self._limits.retry_at(self._context.now(), 1, outcome.retry_after_s)
-            await self._context.quotas.close(task.instance, at)
+            await self._context.quotas.close(base_of(task.instance), at)
         return await self._settle(held, owner, outcome, was_unclear=was is TaskState.INTENT)
 
     async def _acquire(self, known: Stored[ScanTask], owner: str) -> tuple[Stored[ScanTask] | None, TaskState]:
@@ -123,7 +123,7 @@ class ScanHandler:
         scanner = hosted.open()
         request = ScanRequest(key=f"{task.id}-{task.run}", image=source, deadline=task.deadline)
         if task.ticket is not None:
-            ticket = Ticket(value=task.ticket, not_before=task.ticket_not_before or task.created_at)
+            ticket = Ticket(task.ticket, task.ticket_not_before or task.created_at, task.ticket_requests)
             return await self._call(hosted, "poll", scanner.poll(ticket), (ScanReport, Ticket))
         if crashed:
             found = await self._call(hosted, "find", scanner.find(request), (Ticket, type(None)))
@@ -178,7 +178,7 @@ class ScanHandler:
     # --- tickets that are polled together -----------------------------------------------------------------
 
     def _is_polled_with_others(self, task: ScanTask) -> bool:
-        if task.state is not TaskState.SUBMITTED:
+        if task.state is not TaskState.SUBMITTED or task.ticket_requests is not None:
             return False
         try:
             return self._context.host.scanner(task.instance).spec.poll_many > 0
@@ -210,7 +210,7 @@ class ScanHandler:
         stored = await self._store.update(ScanTask, polled.id, "", change)
         if stored is None or stored.document.run != polled.run:
             return []
-        if stored.document.ticket is None:
+        if not self._is_polled_with_others(stored.document):
             await self._polling.withdraw(polled)
         return await self._following(polled, stored.document)
 

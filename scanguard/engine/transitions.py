@@ -39,6 +39,7 @@ def after(
                 "state": TaskState.SUBMITTED,
                 "ticket": dict(outcome.value),
                 "ticket_not_before": outcome.not_before,
+                "ticket_requests": outcome.requests,
                 "not_before": max(outcome.not_before, now),
                 "attempts": 0,
             }

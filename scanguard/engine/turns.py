@@ -35,6 +35,8 @@ class Turns:
         if self._context.now() >= task.deadline or await is_now(self._context, hosted, task.slot):
             return None
         count = requests_of(task, hosted)
+        if count == 0:
+            return None
         is_poll = task.state is TaskState.SUBMITTED
         turn = await self._context.quotas.take(hosted, count, bulk=task.priority is Lane.BULK, poll=is_poll)
         if turn.booked and turn.at <= self._context.now():
@@ -66,7 +68,7 @@ async def is_now(context: EngineContext, hosted: HostedScanner, slot: datetime |
     if slot is None or not hosted.rates:
         return False
     late = timedelta(seconds=SlotBook(hosted.rates, {}).late_s)
-    return slot <= context.now() <= slot + late and not await context.quotas.is_closed(hosted.instance)
+    return slot <= context.now() <= slot + late and not await context.quotas.is_closed(hosted.base)
 
 
 def _deadline(task: ScanTask, hosted: HostedScanner, turn: Turn) -> datetime:
@@ -79,4 +81,6 @@ def _deadline(task: ScanTask, hosted: HostedScanner, turn: Turn) -> datetime:
 
 def requests_of(task: ScanTask, hosted: HostedScanner) -> int:
     """How many requests the task's next step may send: after a crash it asks before it submits."""
+    if task.state is TaskState.SUBMITTED and task.ticket_requests is not None:
+        return task.ticket_requests
     return hosted.spec.requests_per_call * (2 if task.state is TaskState.INTENT else 1)

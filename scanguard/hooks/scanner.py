@@ -32,10 +32,15 @@ class ScanRequest:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A scan that goes on elsewhere: ``value`` finds it again (JSON, no secret), ``not_before`` says when to ask."""
+    """A scan that goes on elsewhere: ``value`` finds it again (JSON, no secret), ``not_before`` says when to ask.
+
+    ``requests`` is how many requests the next ``poll`` may send at most, when that is not the usual
+    ``requests_per_call``: the quota grants so many before it is called. Such a ticket is polled on its own.
+    """
 
     value: Mapping[str, JsonValue]
     not_before: datetime
+    requests: int | None = None
 
 
 class Scanner(Protocol):
@@ -80,7 +85,9 @@ class ScannerSpec:
     ``step_timeout_s`` bounds one call of ``submit`` or ``poll``; ``scan_timeout_s`` a scan from submit to report.
     ``poll_many`` says how many tickets one call of :meth:`BatchScanner.poll_many` takes; 0 when there is no such call.
     ``quota`` limits the requests of one instance, all workers together, unless its configuration says otherwise;
-    each call of ``submit``, ``poll``, ``poll_many`` or ``find`` counts as ``requests_per_call``.
+    each call of ``submit``, ``poll``, ``poll_many`` or ``find`` counts as ``requests_per_call``, a poll of a
+    :class:`Ticket` that says so as many as it says.
+    ``refine`` adapts this record to an instance's configuration, such as ``dataclasses.replace(spec, heavy=True)``.
     """
 
     name: str
@@ -94,3 +101,8 @@ class ScannerSpec:
     poll_many: int = 0
     quota: tuple[Rate, ...] = ()
     requests_per_call: int = 1
+    refine: Callable[[ScannerSpec, Any], ScannerSpec] | None = None
+
+    def refined(self, config: PluginConfig) -> ScannerSpec:
+        """This record, as it is for an instance with this configuration."""
+        return self.refine(self, config) if self.refine else self

@@ -72,6 +72,10 @@ class Finding(Model):
     modified: Instant | None = None
     epss: Epss | None = None
     kev: Kev | None = None
+    informational: bool = False
+    """The scanner tells it for information only: shown and kept, never a reason to fail or to warn."""
+    exempted: bool = False
+    """Excepted in the scanner's own console; counts all the same, unless a policy honours that."""
     vendor: Mapping[str, JsonValue] = {}
 
     @property

@@ -12,7 +12,7 @@ from scanguard.model.image import Platform, ResolvedImage
 from scanguard.model.reference import ImageReference
 from scanguard.oci.auth import Clock, RegistryAuthenticator
 from scanguard.oci.blobs import BlobSource, ImageReader
-from scanguard.oci.credentials import CredentialSource
+from scanguard.oci.credentials import CredentialSource, RegistryCredential
 from scanguard.oci.hosts import Endpoint
 from scanguard.oci.layers import LayerReader
 from scanguard.oci.local import is_local, open_local
@@ -100,6 +100,16 @@ class ImageClient:
         if not isinstance(manifest, Manifest):
             raise ImageCorruptError(f"{image.source}: {image.digest} is an index, not an image", target=image.source)
         yield await LayerReader.open(source, manifest)
+
+    async def credential(self, image: ResolvedImage) -> RegistryCredential | None:
+        """Who we are to the registry that holds an image, for a program that reads it itself.
+
+        None when nobody configured a credential, and for an image of this machine. Raises RegistryAuthError when one
+        is configured and cannot be had.
+        """
+        if image.reference is None:
+            return None
+        return await self._credentials.credential(image.reference.registry)
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -99,13 +99,26 @@ class _Binder:
         if not specs:
             self._missing(instance.plugin, tuple(KINDS), path)
             return
-        config = self._validated(next(iter(specs.values())).config, instance.options, path)
-        if config is not None:
-            if instance.quota and "scanner" not in specs:
-                what = f"only scanners have a quota, and {instance.plugin} is none"
-                self.problems.append(problem(self._document, (*path, "quota"), what))
-            print_ = fingerprint(specs.get("scanner"), config)
-            self.instances[name] = BoundInstance(name, instance.plugin, config, specs, print_, instance.quota)
+        for key in ("quota", "profiles"):
+            if getattr(instance, key) and "scanner" not in specs:
+                what = f"only scanners have {key}, and {instance.plugin} is none"
+                self.problems.append(problem(self._document, (*path, key), what))
+        self._bind(name, instance, specs, instance.options, path)
+        for profile, options in instance.profiles.items():
+            laid_over = {**instance.options, **options}
+            self._bind(f"{name}@{profile}", instance, specs, laid_over, (*path, "profiles", profile))
+
+    def _bind(
+        self, name: str, instance: Instance, specs: Mapping[str, Any], options: Mapping[str, Any], path: KeyPath
+    ) -> None:
+        config = self._validated(next(iter(specs.values())).config, options, path)
+        if config is None:
+            return
+        scanner: ScannerSpec | None = specs.get("scanner")
+        if scanner is not None:
+            specs = {**specs, "scanner": scanner.refined(config)}
+        print_ = fingerprint(scanner, config)
+        self.instances[name] = BoundInstance(name, instance.plugin, config, specs, print_, instance.quota)
 
     def policy(self, use: PolicyUse) -> None:
         spec = self._catalog.policies.get(use.policy.plugin)

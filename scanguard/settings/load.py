@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -104,13 +104,14 @@ def _unknown_instances(settings: Settings, document: Document) -> list[str]:
             named += [((*at, "scanners", n), one) for n, one in enumerate(scope.add.scanners)]
             named += [((*at, "sinks", n), one) for n, one in enumerate(scope.add.sinks)]
             named += [((*at, "notifiers", n, "use"), one.use) for n, one in enumerate(scope.add.notifiers)]
+    known = {*settings.instances, *(f"{name}@{one}" for name, of in settings.instances.items() for one in of.profiles)}
     return [
-        problem(document, path, _unknown("instance", name, settings.instances))
+        problem(document, path, _unknown("profile" if name.partition("@")[0] in known else "instance", name, known))
         for path, name in named
-        if name not in settings.instances
+        if name not in known
     ]
 
 
-def _unknown(kind: str, name: str, known: Mapping[str, object]) -> str:
+def _unknown(kind: str, name: str, known: Collection[str]) -> str:
     listed = ", ".join(sorted(known)) or "none"
     return f"there is no {kind} {name!r}{nearest(name, known) or f' (there is: {listed})'}"

@@ -84,6 +84,9 @@ def _words(fault: Any, model: type[BaseModel]) -> str:  # noqa: ANN401  # pydant
     kind = fault["type"]
     if kind == "extra_forbidden":
         return "unknown key" + nearest(str(fault["loc"][-1]), _fields_at(model, fault["loc"][:-1]))
+    if kind == "missing":
+        described = _description(model, fault["loc"])
+        return f"{_WORDS[kind]}: {described}" if described else _WORDS[kind]
     if kind in _WORDS:
         return _WORDS[kind]
     if kind in {"literal_error", "enum"}:
@@ -92,8 +95,21 @@ def _words(fault: Any, model: type[BaseModel]) -> str:  # noqa: ANN401  # pydant
     return message.removeprefix("Value error, ")[:1].lower() + message.removeprefix("Value error, ")[1:]
 
 
+def _description(model: type[BaseModel], loc: tuple[int | str, ...]) -> str:
+    """What a key of the grammar is for."""
+    for one in _models_at(model, loc[:-1]):
+        field = one.model_fields.get(str(loc[-1]))
+        if field is not None and field.description:
+            return field.description[:1].lower() + field.description[1:]
+    return ""
+
+
 def _fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> set[str]:
     """The keys known at a place of the grammar."""
+    return {name for one in _models_at(model, loc) for name in one.model_fields}
+
+
+def _models_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> set[type[BaseModel]]:
     current: set[type[BaseModel]] = {model}
     for part in loc:
         following: set[type[BaseModel]] = set()
@@ -101,7 +117,7 @@ def _fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> set[str]:
             field = one.model_fields.get(str(part))
             following |= _models_in(field.annotation) if field is not None else {one}
         current = following
-    return {name for one in current for name in one.model_fields}
+    return current
 
 
 def _models_in(annotation: Any) -> set[type[BaseModel]]:  # noqa: ANN401  # any annotation

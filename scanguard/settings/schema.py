@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from scanguard.model.base import Model, Name
 from scanguard.model.rate import RateText
@@ -41,6 +41,10 @@ Duration = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0
 OneOrMore = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 
 
+InstanceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}(@[a-z][a-z0-9_-]{0,62})?$")]
+"""An instance, or ``INSTANCE@PROFILE``."""
+
+
 class Plugged(Model):
     """A plugin with its options; every other key belongs to the plugin."""
 
@@ -57,11 +61,16 @@ class Plugged(Model):
 class Instance(Plugged):
     """A plugin with its options, under a name that chains use."""
 
-    quota: tuple[RateText, ...] = Field(
+    quota: Annotated[tuple[RateText, ...], BeforeValidator(_as_list)] = Field(
         default=(),
         max_length=4,
         description="Requests this scanner may be sent, by all workers together, such as `[300/h, 30/m]`. "
         "Default: what its plugin says.",
+    )
+    profiles: Mapping[Name, Mapping[str, Any]] = Field(
+        default={},
+        description="Named sets of the plugin's options, laid over those of the instance: chains name such a scanner "
+        "`INSTANCE@PROFILE`. The quota is the instance's.",
     )
 
 
@@ -90,12 +99,12 @@ class NotifierUse(Model):
 class Scanners(Model):
     """Who looks at the images of a chain."""
 
-    use: tuple[Name, ...] | None = Field(default=None, description="Instances; replaces what is inherited.")
-    add: tuple[Name, ...] = Field(default=(), description="Instances besides those that are inherited.")
+    use: tuple[InstanceName, ...] | None = Field(default=None, description="Instances; replaces what is inherited.")
+    add: tuple[InstanceName, ...] = Field(default=(), description="Instances besides those that are inherited.")
     require: Literal["all", "any"] | None = Field(
         default=None, description="`any`: one report is enough to judge without a gap. Default `all`."
     )
-    fallback: tuple[Name, ...] | None = Field(
+    fallback: tuple[InstanceName, ...] | None = Field(
         default=None, description="Instances asked one after another, each when the one before it failed."
     )
 
@@ -157,7 +166,7 @@ class Match(Model):
 class Additions(Model):
     """What a scope adds to whatever chain applies; it cannot take away or loosen."""
 
-    scanners: tuple[Name, ...] = Field(default=(), description="Instances that must look too.")
+    scanners: tuple[InstanceName, ...] = Field(default=(), description="Instances that must look too.")
     policies: tuple[Policy, ...] = ()
     sinks: tuple[Name, ...] = ()
     notifiers: tuple[NotifierUse, ...] = ()

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from pydantic import JsonValue
+
 from scanguard.engine.documents import Assessment, OutboxItem, assessment_id
 from scanguard.engine.engine import Engine
 from scanguard.engine.limits import EngineLimits
@@ -63,6 +65,8 @@ class RigScanner:
     started: asyncio.Event = field(default_factory=asyncio.Event)
     hang: asyncio.Event | None = None
     """When given, ``submit`` waits for it."""
+    stages: list[int | None] = field(default_factory=list)
+    """What the tickets of a scan say of the requests of their poll, one after another; then comes the report."""
 
     async def submit(self, request: ScanRequest) -> ScanReport | Ticket:
         """Start a scan."""
@@ -72,23 +76,20 @@ class RigScanner:
             await self.hang.wait()
         self.submitted.append(request.key)
         self.tickets[request.key] = (request.image.digest, request.image.platform)
-        if not self.wait_s:
+        if not self.wait_s and not self.stages:
             return self.report(request.image.digest, request.image.platform)
         return self._ticket(request.key)
 
     async def poll(self, ticket: Ticket) -> ScanReport | Ticket:
         """Ask after a scan."""
-        self._called("poll")
-        return self.report(*self.tickets[str(ticket.value["key"])])
+        self._called("poll" if ticket.requests is None else f"poll-{ticket.requests}")
+        return self._following(ticket)
 
     async def poll_many(self, tickets: Sequence[Ticket]) -> Sequence[ScanReport | Ticket | ScanError]:
         """Ask after many scans with one request; each of ``ticket_faults`` is the answer to one ticket."""
         self._called("poll_many")
         self.asked.append(len(tickets))
-        return [
-            self.ticket_faults.pop(0) if self.ticket_faults else self.report(*self.tickets[str(ticket.value["key"])])
-            for ticket in tickets
-        ]
+        return [self.ticket_faults.pop(0) if self.ticket_faults else self._following(ticket) for ticket in tickets]
 
     async def find(self, request: ScanRequest) -> Ticket | None:
         """Look for a scan that may have been submitted."""
@@ -115,8 +116,16 @@ class RigScanner:
             coverage=Coverage(items=(CoverageItem(subject="everything", status=self.coverage),)),
         )
 
-    def _ticket(self, key: str) -> Ticket:
-        return Ticket(value={"key": key}, not_before=self.rig.memory.clock.now() + timedelta(seconds=self.wait_s))
+    def _following(self, ticket: Ticket) -> ScanReport | Ticket:
+        key, stage = str(ticket.value["key"]), ticket.value.get("stage", 0)
+        if isinstance(stage, int) and stage + 1 < len(self.stages):
+            return self._ticket(key, stage + 1)
+        return self.report(*self.tickets[key])
+
+    def _ticket(self, key: str, stage: int = 0) -> Ticket:
+        value: dict[str, JsonValue] = {"key": key, "stage": stage}
+        not_before = self.rig.memory.clock.now() + timedelta(seconds=self.wait_s)
+        return Ticket(value, not_before, self.stages[stage] if self.stages else None)
 
     def _called(self, what: str) -> None:
         self.calls.append((what, self.rig.memory.clock.now()))

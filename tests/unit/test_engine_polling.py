@@ -128,3 +128,16 @@ async def test_a_thousand_pending_scans_are_held_and_asked_after_in_time() -> No
     await rig.run()
     assert {rig.verdict(name).outcome for name in names} == {Outcome.PASS}
     assert len(rig.scanners["one"].asked) <= 12
+
+
+async def test_a_ticket_that_needs_requests_of_its_own_leaves_the_common_polls() -> None:
+    rig = batch_rig()
+    rig.scanners["one"].stages = [None, 3]
+    names = await announced(rig, 5)
+    await rig.run()
+
+    assert {rig.verdict(name).outcome for name in names} == {Outcome.PASS}
+    calls = [what for what, _ in rig.scanners["one"].calls]
+    assert calls.count("poll_many") == 1
+    assert calls.count("poll-3") == 5
+    assert not [row for row in rig.memory.state.rows.values() if row.table == Polled.TABLE]

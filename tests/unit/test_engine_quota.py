@@ -121,3 +121,28 @@ async def test_the_book_of_a_busy_quota_stays_small() -> None:
     await rig.run(minutes=30)
     row = rig.memory.state.rows[(Quota.TABLE, "one", "")]
     assert len(str(row.body)) < 20_000
+
+
+async def test_a_ticket_that_says_how_many_requests_its_poll_sends_gets_as_many() -> None:
+    rig = Rig()
+    rig.rates = (Rate.parse("10/m"),)
+    rig.scanners["one"].stages = [0, 4]  # look whether it is there: no request of ours; fetch it: four
+    names = await announced(rig, 12)
+    await rig.run(minutes=600)
+
+    fetched = sorted(at for what, at in rig.scanners["one"].calls if what == "poll-4")
+    sent = [at for what, at in rig.scanners["one"].calls if what == "submit"] + [at for at in fetched for _ in range(4)]
+    assert len(fetched) == 12
+    assert most_within(sorted(sent), timedelta(minutes=1)) <= 10
+    assert {rig.verdict(name).outcome for name in names} == {Outcome.PASS}
+
+
+async def test_profiles_of_an_instance_share_its_quota_and_its_pauses() -> None:
+    rig = Rig(scanners=("one", "one@deep"))
+    rig.rates = (Rate.parse("1/m"),)
+    await announced(rig, 1)
+    start = rig.memory.clock.now()
+    await rig.run()
+    first, second = sorted(at for scanner in rig.scanners.values() for _, at in scanner.calls)
+    assert first == start
+    assert second >= start + timedelta(minutes=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +19,7 @@ from scanguard.hooks import Catalog, NotifierSpec, PluginConfig, PolicySpec, Sca
 from scanguard.loader import Plugins
 from scanguard.model.secret import SecretRef
 from scanguard.settings.bind import Bound, bind
-from scanguard.settings.chains import Facts, effective_chain
+from scanguard.settings.chains import Facts, chain_named, effective_chain
 from scanguard.settings.describe import explain_chain, first_config, json_schema
 from scanguard.settings.load import Loaded, built_in, load_settings, parse_settings
 from scanguard.settings.schema import Settings
@@ -388,3 +389,59 @@ def test_every_key_is_documented_and_the_documented_example_is_the_tested_one() 
     example = DOCUMENT.split("```yaml\n")[1].split("```")[0]
     assert example.startswith(DESIGN_EXAMPLE)
     bound(example)
+
+
+PROFILES = """\
+version: 1
+instances:
+  qualys-us:
+    plugin: qualys
+    mode: platform
+    url: https://gateway.example
+    username: env:QUALYS_USER
+    password: env:QUALYS_PASSWORD
+    quota: 300/h
+    profiles:
+      deep: {mode: ondemand}
+chains:
+  default:
+    scanners: [qualys-us]
+  deep:
+    extends: default
+    scanners: [qualys-us@deep]
+"""
+
+
+def test_a_chain_may_name_a_profile_of_a_scanner_whose_options_lie_over_the_instances_own() -> None:
+    done = bound(PROFILES)
+    plain, deep = done.instances["qualys-us"], done.instances["qualys-us@deep"]
+
+    assert deep.config == plain.config.model_copy(update={"mode": "ondemand"})
+    assert deep.fingerprint != plain.fingerprint, "what another profile found is not taken for this one's"
+    assert deep.rates == plain.rates != ()
+    assert chain_named(done.settings, done.loaded.document, "deep").scanners == ("qualys-us@deep",)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        pytest.param(
+            "@deep]", "@dep]", "there is no profile 'qualys-us@dep'; did you mean \"qualys-us@deep\"?", id="no"
+        ),
+        pytest.param("{mode: o", "{moed: o", "scanguard.yaml:11: instances.qualys-us.profiles.deep.moed", id="key"),
+        pytest.param("[qualys-us@deep]", "[trivy@deep]", "there is no instance 'trivy@deep'", id="instance"),
+    ],
+)
+def test_a_wrong_profile_is_told_with_its_place(old: str, new: str, says: str) -> None:
+    assert says in problems(PROFILES.replace(old, new))
+
+
+def test_a_scanners_record_is_adapted_to_its_configuration() -> None:
+    spec = replace(
+        CATALOG.scanners["trivy"],
+        refine=lambda spec, config: replace(spec, scan_timeout_s=config.timeout_s),
+    )
+    plugins = Plugins((), replace(CATALOG, scanners={**CATALOG.scanners, "trivy": spec}))
+    text = "version: 1\ninstances:\n  trivy: {plugin: trivy, timeout_s: 5}\nchains:\n  default: {scanners: [trivy]}\n"
+
+    assert bound(text, plugins).instances["trivy"].specs["scanner"].scan_timeout_s == 5
