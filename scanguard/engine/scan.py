@@ -13,7 +13,7 @@ from scanguard.engine.documents import TERMINAL_TASK, ScanTask, TaskState, Waite
 from scanguard.engine.guard import call_plugin
 from scanguard.engine.lease import Lease
 from scanguard.engine.messages import POLL, assess_message, scan_message
-from scanguard.engine.plan import HostedScanner, Progress, base_of
+from scanguard.engine.plan import HostedScanner, Progress
 from scanguard.engine.polling import POLLED_GRACE, Polling
 from scanguard.engine.store import Stored, read_document
 from scanguard.engine.transitions import ScanOutcome, after, belonging, due, phase, report_name
@@ -26,6 +26,7 @@ from scanguard.errors import (
     ScanTimeoutError,
 )
 from scanguard.hooks import ScanRequest, Ticket
+from scanguard.model.base import base_of
 from scanguard.model.image import ResolvedImage
 from scanguard.model.report import ScanReport
 from scanguard.ports import Message, MessageKind, Outgoing
