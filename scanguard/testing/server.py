@@ -87,11 +87,12 @@ Handler = Callable[[ReceivedRequest], Awaitable[Answer]]
 
 
 class LoopbackServer:
-    """Serves a handler on 127.0.0.1 in the running event loop; use it with ``async with``."""
+    """Serves a handler on 127.0.0.1, on a free port or a given one, in the running event loop (``async with``)."""
 
-    def __init__(self, handler: Handler, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, handler: Handler, *, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
         self._handler = handler
         self._tls = tls
+        self._wanted = port
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.requests: list[ReceivedRequest] = []
@@ -113,7 +114,7 @@ class LoopbackServer:
         return f"{self.scheme}://{self.host}"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._wanted, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

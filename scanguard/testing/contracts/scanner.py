@@ -61,7 +61,7 @@ class ScannerContract(CoverageClauses, PluginContract):
         assert ticket.not_before.tzinfo is not None, "a ticket's not_before has no time zone"
         if isinstance(self._clock, ManualClock):
             self._clock.moment = max(self._clock.moment, ticket.not_before)
-        return Ticket(value=json.loads(json.dumps(ticket.value)), not_before=ticket.not_before)
+        return Ticket(json.loads(json.dumps(ticket.value)), ticket.not_before, ticket.requests)
 
     @pytest.mark.asyncio
     async def test_its_report_is_about_the_image_asked_for(

@@ -1,0 +1,1 @@
+"""Qualys scanner plugin for scanguard."""

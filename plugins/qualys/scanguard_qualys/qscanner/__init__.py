@@ -1,0 +1,1 @@
+"""Mode ``qscanner``: Qualys' own program, run here, and the report file it writes."""
