@@ -35,13 +35,14 @@ class WatchedHttp(HttpFactory):
     Args:
         elsewhere: Where every request goes instead, such as ``http://127.0.0.1:8080``, whatever its URL says: for
             what a plugin does when the other side is broken, also where its address is a secret or fixed.
+        ca_file: Certificates (PEM) to trust besides the usual ones.
 
     Attributes:
         asked: Requests sent ``elsewhere`` so far.
     """
 
-    def __init__(self, *, elsewhere: str = "") -> None:
-        super().__init__()
+    def __init__(self, *, elsewhere: str = "", ca_file: Path | None = None) -> None:
+        super().__init__(ca_file=ca_file)
         self.clients: list[AsyncClient] = []
         self.asked = 0
         self._elsewhere = elsewhere

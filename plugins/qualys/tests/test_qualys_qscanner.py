@@ -173,7 +173,7 @@ async def test_no_secret_is_in_the_arguments_and_nothing_of_ours_is_in_the_envir
     assert asked["env"]["QSCANNER_REGISTRY_PASSWORD"] == "canary-password"
     assert "SCANGUARD_CANARY" not in asked["env"]
     cache = asked["argv"][asked["argv"].index("--cache-dir") + 1]
-    assert not os.path.exists(cache), "each run cleans up"  # pathlib's is refused in async tests
+    assert not await asyncio.to_thread(Path(cache).parent.exists), "each run cleans up"
 
 
 async def test_two_runs_share_no_folder(program: Programmed, tmp_path: Path) -> None:

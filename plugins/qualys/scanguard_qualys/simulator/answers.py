@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
 
@@ -42,7 +43,7 @@ def throttled(refusal: Refusal, real_wait_s: float) -> Answer:
 def broken(fault: Fault, proper: Answer, real_delay_s: float) -> Answer:
     """A proper answer, gone wrong."""
     error_body = {"errorCode": "500 INTERNAL_SERVER_ERROR", "message": "Simulated failure", "timestamp": 0}
-    made = {
+    made: dict[FaultKind, Callable[[], Answer]] = {
         FaultKind.STATUS: lambda: error(fault.status, "Simulated failure"),
         FaultKind.HANG: Answer.hanging,
         FaultKind.SLOW: lambda: replace(proper, delay_s=real_delay_s),
