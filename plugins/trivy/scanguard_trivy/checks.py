@@ -23,7 +23,7 @@ _LICENCES: Final = {
     "permissive": True,
     "unencumbered": True,
 }
-"""Trivy's categories (https://trivy.dev/latest/docs/scanner/license/); ``reciprocal`` and ``unknown`` are for people."""
+"""Trivy's categories (https://trivy.dev/latest/docs/scanner/license/); people decide on ``reciprocal`` and ``unknown``."""
 
 
 def map_secrets(results: Iterable[Result]) -> tuple[SecretFinding, ...]:

@@ -35,7 +35,7 @@ class TrivyConfig(PluginConfig):
     binary: str = Field(
         default="trivy",
         min_length=1,
-        description="The program: a name to find on `PATH`, or a path; a relative one starts at the configuration file.",
+        description="The program: a name to find on `PATH`, or a path; relative to the configuration file.",
     )
     binary_sha256: str | None = Field(
         default=None,
@@ -99,7 +99,7 @@ class TrivyConfig(PluginConfig):
         default=7.0,
         gt=0,
         le=3650,
-        description="Days after which a vulnerability database counts as stale: reports stay, coverage becomes partial.",
+        description="Days after which a vulnerability database is stale: reports stay, coverage becomes partial.",
     )
     offline_scan: bool = Field(
         default=False, description="Ask no service about packages during a scan (`--offline-scan`)."
@@ -111,7 +111,7 @@ class TrivyConfig(PluginConfig):
     )
     keep_layers: bool = Field(
         default=False,
-        description="Keep what was found in each layer in the cache, for images that share layers. Grows without limit.",
+        description="Keep what was found in each layer, for images that share layers. The cache grows without limit.",
     )
     work_dir: Path | None = Field(
         default=None,

@@ -1,9 +1,8 @@
 """Vulnerabilities in Trivy's words, in ours. Pure.
 
-What is lost: descriptions (a title stays), CWE names beyond their ids, references past the first hundred, the ratings of
-sources other than the one Trivy chose (their CVSS stays), the dependency graph, and fingerprints, which say no more than
-id, package and place do. What has no id or no package name cannot be told; :func:`map_findings` counts it, and coverage
-says so.
+What is lost: descriptions (a title stays), references past the first hundred, the severities of sources other than the
+one Trivy chose (their CVSS stays), the dependency graph, and fingerprints, which say no more than id, package and place
+do. What has no id or no package name cannot be told; :func:`map_findings` counts it, and coverage says so.
 """
 
 from __future__ import annotations
@@ -62,10 +61,11 @@ def map_findings(results: Iterable[Result]) -> Findings:
     """Map every vulnerability; the same one in the same package at the same place comes once."""
     found: dict[tuple[str, str, str, str], Finding] = {}
     unreadable = 0
+    ratings = _Ratings()
     for result in results:
         packages = _Packages(result)
         for vulnerability in result.vulnerabilities or ():
-            finding = _finding(vulnerability, packages)
+            finding = _finding(vulnerability, packages, ratings)
             if finding is None:
                 unreadable += 1
                 continue
@@ -86,7 +86,12 @@ class _Packages:
 
     def of(self, found: Vulnerability) -> Package:
         identifier = found.pkg_identifier
-        key = (identifier.uid or identifier.purl or found.pkg_name, found.installed_version, found.pkg_path, found.layer.digest)
+        key = (
+            identifier.uid or identifier.purl or found.pkg_name,
+            found.installed_version,
+            found.pkg_path,
+            found.layer.digest,
+        )
         package = self._made.get(key)
         if package is None:
             package = self._made[key] = self._make(found, identifier)
@@ -125,7 +130,33 @@ def _source_version(package: InstalledPackage) -> str | None:
     return f"{epoch}{package.src_version}{release}"
 
 
-def _finding(found: Vulnerability, packages: _Packages) -> Finding | None:
+class _Ratings:
+    """CVSS ratings, each made once: reports repeat a few of them thousands of times."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, str, float, str], Cvss] = {}
+
+    def of(self, ratings: Mapping[str, Rating]) -> Iterator[Cvss]:
+        for source, rating in ratings.items():
+            if rating.v40_vector:
+                yield self._rated("4.0", rating.v40_vector, rating.v40_score, source)
+            if rating.v3_vector:
+                version = "3.0" if rating.v3_vector.startswith("CVSS:3.0/") else "3.1"
+                yield self._rated(version, rating.v3_vector, rating.v3_score, source)
+            if rating.v2_vector:
+                yield self._rated("2.0", rating.v2_vector, rating.v2_score, source)
+
+    def _rated(self, version: str, vector: str, score: float, source: str) -> Cvss:
+        """A 0 beside a vector is kept, for Trivy leaves out zeros; what is no score is left out."""
+        key = (version, vector, score, source)
+        made = self._made.get(key)
+        if made is None:
+            known = score if 0 <= score <= 10 else None
+            made = self._made[key] = Cvss(version=version, vector=vector, score=known, source=source)
+        return made
+
+
+def _finding(found: Vulnerability, packages: _Packages, ratings: _Ratings) -> Finding | None:
     name = found.vulnerability_id
     if not _ID.fullmatch(name) or not found.pkg_name or len(found.pkg_name) > MAX_TEXT_CHARS:
         return None
@@ -135,7 +166,7 @@ def _finding(found: Vulnerability, packages: _Packages) -> Finding | None:
         fixed_versions=_fixed_versions(found.fixed_version),
         severity=severity_of(found.severity),
         severity_source=found.severity_source,
-        cvss=tuple(_cvss(found.cvss)) if found.cvss else (),
+        cvss=tuple(ratings.of(found.cvss)) if found.cvss else (),
         title=one_line(found.title),
         references=_references(found),
         published=_moment(found.published_date),
@@ -151,25 +182,9 @@ def _fixed_versions(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part for piece in text.split(",") if (part := piece.strip())))
 
 
-def _cvss(ratings: Mapping[str, Rating]) -> Iterator[Cvss]:
-    for source, rating in ratings.items():
-        if rating.v40_vector:
-            yield _rated("4.0", rating.v40_vector, rating.v40_score, source)
-        if rating.v3_vector:
-            version = "3.0" if rating.v3_vector.startswith("CVSS:3.0/") else "3.1"
-            yield _rated(version, rating.v3_vector, rating.v3_score, source)
-        if rating.v2_vector:
-            yield _rated("2.0", rating.v2_vector, rating.v2_score, source)
-
-
-def _rated(version: str, vector: str, score: float, source: str) -> Cvss:
-    """A score of 0 beside a vector is kept: Trivy leaves out zeros; one that is no score is not."""
-    return Cvss(version=version, vector=vector, score=score if 0 <= score <= 10 else None, source=source)
-
-
 def _references(found: Vulnerability) -> tuple[str, ...]:
-    links = (found.primary_url, *(found.references or ()))
-    return tuple(dict.fromkeys(link for link in links if link.startswith(_LINKS)))[:_MAX_REFERENCES]
+    listed = (found.references or [])[:_MAX_REFERENCES]
+    return tuple(dict.fromkeys([link for link in (found.primary_url, *listed) if link.startswith(_LINKS)]))
 
 
 def _moment(moment: datetime | None) -> datetime | None:

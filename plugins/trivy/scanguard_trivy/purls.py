@@ -5,8 +5,24 @@ from __future__ import annotations
 from typing import Final
 
 _RPM: Final = frozenset(
-    "alma amazon azurelinux cbl-mariner centos centos-stream fedora opensuse opensuse-leap opensuse-tumbleweed oracle "
-    "photon redhat rocky slem sles suse".split()
+    (
+        "alma",
+        "amazon",
+        "azurelinux",
+        "cbl-mariner",
+        "centos",
+        "centos-stream",
+        "fedora",
+        "opensuse",
+        "opensuse-leap",
+        "opensuse-tumbleweed",
+        "oracle",
+        "photon",
+        "redhat",
+        "rocky",
+        "slem",
+        "sles",
+    )
 )
 _DEB: Final = frozenset(("debian", "ubuntu", "echo"))
 _APK: Final = frozenset(("alpine", "chainguard", "minimos", "wolfi"))

@@ -22,20 +22,20 @@ class _Part(msgspec.Struct, frozen=True, rename="pascal", gc=False):
     pass
 
 
-class Layer(_Part):
+class Layer(_Part, frozen=True):
     """The layer something was found in; ``digest`` is of the layer as stored, absent for local images."""
 
     digest: str = ""
 
 
-class Identifier(_Part):
+class Identifier(_Part, frozen=True):
     """How a package is identified; ``uid`` joins a vulnerability to the package it is about."""
 
     purl: str = msgspec.field(default="", name="PURL")
     uid: str = msgspec.field(default="", name="UID")
 
 
-class InstalledPackage(_Part):
+class InstalledPackage(_Part, frozen=True):
     """A package of the inventory, for what a vulnerability does not say: its source package."""
 
     id: str = msgspec.field(default="", name="ID")
@@ -46,7 +46,7 @@ class InstalledPackage(_Part):
     src_epoch: int = 0
 
 
-class Rating(_Part):
+class Rating(_Part, frozen=True):
     """CVSS by one source."""
 
     v2_vector: str = ""
@@ -60,7 +60,7 @@ class Rating(_Part):
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-class Vulnerability(_Part):
+class Vulnerability(_Part, frozen=True):
     """One vulnerability in one package."""
 
     vulnerability_id: str = msgspec.field(default="", name="VulnerabilityID")
@@ -84,7 +84,7 @@ class Vulnerability(_Part):
     last_modified_date: Moment | None = None
 
 
-class Secret(_Part):
+class Secret(_Part, frozen=True):
     """A secret by the rule that found it; ``Match`` and ``Code``, which hold it in part, are never read."""
 
     rule_id: str = msgspec.field(default="", name="RuleID")
@@ -94,7 +94,7 @@ class Secret(_Part):
     layer: Layer = Layer()
 
 
-class Misconfiguration(_Part):
+class Misconfiguration(_Part, frozen=True):
     """One check of a configuration file, or of the image's own configuration."""
 
     id: str = msgspec.field(default="", name="ID")
@@ -107,7 +107,7 @@ class Misconfiguration(_Part):
     primary_url: str = msgspec.field(default="", name="PrimaryURL")
 
 
-class License(_Part):
+class License(_Part, frozen=True):
     """A licence of a package, or of a file (``file_path``)."""
 
     severity: str = ""
@@ -119,7 +119,7 @@ class License(_Part):
     link: str = ""
 
 
-class Result(_Part):
+class Result(_Part, frozen=True):
     """What was found in one target: the distribution's packages, one kind of library, one file."""
 
     target: str = ""
@@ -132,7 +132,7 @@ class Result(_Part):
     licenses: list[License] | None = None
 
 
-class OperatingSystem(_Part):
+class OperatingSystem(_Part, frozen=True):
     """The distribution; ``family`` is ``none`` where none was recognised. ``eosl``: past its end of support."""
 
     family: str = ""
@@ -140,7 +140,7 @@ class OperatingSystem(_Part):
     eosl: bool = msgspec.field(default=False, name="EOSL")
 
 
-class Metadata(_Part):
+class Metadata(_Part, frozen=True):
     """Which image was looked at; ``image_id`` is the digest of its configuration."""
 
     os: OperatingSystem | None = msgspec.field(default=None, name="OS")
@@ -148,13 +148,13 @@ class Metadata(_Part):
     repo_digests: list[str] | None = None
 
 
-class Program(_Part):
+class Program(_Part, frozen=True):
     """The program that wrote the report."""
 
     version: str = ""
 
 
-class TrivyReport(_Part):
+class TrivyReport(_Part, frozen=True):
     """A report. ``results`` is None where the key is absent: nothing was recognised, which is not "clean"."""
 
     schema_version: int
@@ -165,7 +165,7 @@ class TrivyReport(_Part):
     results: list[Result] | None = None
 
 
-class _Schema(_Part):
+class _Schema(_Part, frozen=True):
     schema_version: int
 
 
