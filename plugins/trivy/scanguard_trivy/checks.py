@@ -2,7 +2,8 @@
 
 What is lost: of a secret, the matched text and the lines around it, on purpose; of a misconfiguration, the lines of the
 file that caused it, its namespace and its references beyond the main one; of a licence, the text it was recognised by
-and the layer. Licences are told once for each package or file and name.
+and the layer. ``AVD-DS-0002`` of older versions is the ``DS-0002`` of newer ones. Licences are told once for each
+package or file and name.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _LICENCES: Final = {
     "permissive": True,
     "unencumbered": True,
 }
-"""Trivy's categories (https://trivy.dev/latest/docs/scanner/license/); people decide on ``reciprocal`` and ``unknown``."""
+"""Trivy's categories (https://trivy.dev/latest/docs/scanner/license/); on others people decide."""
 
 
 def map_secrets(results: Iterable[Result]) -> tuple[SecretFinding, ...]:
@@ -57,7 +58,7 @@ def _misconfiguration(found: Misconfiguration, result: Result) -> ComplianceChec
     file = one_line(result.target, MAX_TEXT_CHARS)
     vendor = {"file": file, "type": result.type, "status": found.status, "url": found.primary_url}
     return ComplianceCheck(
-        id=one_line(found.avd_id or found.id) or "unnamed",
+        id=one_line(found.avd_id.removeprefix("AVD-") or found.id) or "unnamed",
         title=one_line(found.title),
         passed=_VERDICTS.get(found.status),
         severity=severity_of(found.severity),

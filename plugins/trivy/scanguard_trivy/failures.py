@@ -1,7 +1,8 @@
 """What went wrong with a run of Trivy, as the right error. Pure.
 
 Trivy ends with status 1 whatever happened and says why in its log, which is looked at for known words and never
-repeated: it may hold what a registry, a server or an image wrote. The words are those of v0.69.3 and of the libraries it uses.
+repeated: it may hold what a registry, a server or an image wrote. The words are those of v0.69.3 and of the libraries
+it uses.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ _KINDS: Final[tuple[tuple[str, type[ScanError], str], ...]] = (
     (
         r"MANIFEST_UNKNOWN|NAME_UNKNOWN|BLOB_UNKNOWN|404 Not Found",
         ScanTargetNotFoundError,
-        "the registry does not have the image",
+        "the registry does not have it",
     ),
     (
         r"uncompressed (image|layers) size .* exceeds|exceeds maximum allowed size",
@@ -57,7 +58,7 @@ _KINDS: Final[tuple[tuple[str, type[ScanError], str], ...]] = (
     (
         r"unsupported artifact type|unsupported MediaType|invalid OCI image|unable to retrieve .* image config",
         ScanUnsupportedError,
-        "it cannot read this kind of image",
+        "it cannot read this kind of artifact",
     ),
     (
         r"unknown flag|unknown shorthand flag|invalid argument",
@@ -71,9 +72,10 @@ _KINDS: Final[tuple[tuple[str, type[ScanError], str], ...]] = (
     ),
     (r"no space left on device", ScannerUnavailableError, "the disk is full; set work_dir to a larger one"),
     (
-        r"connection refused|no such host|i/o timeout|network is unreachable|connection reset|tls: |x509: |EOF",
+        r"unexpected status code 5\d\d|connection (refused|reset)|no such host|i/o timeout|network is unreachable"
+        r"|tls: |x509: |EOF|server gave HTTP response to HTTPS client",
         ScannerUnavailableError,
-        "the registry or the server cannot be reached",
+        "the registry or the server cannot be reached, or fails",
     ),
 )
 _PATTERNS: Final = tuple((re.compile(words), kind, text) for words, kind, text in _KINDS)
@@ -86,25 +88,28 @@ _START_PROBLEMS: Final = {
 }
 
 
-def refuse(finished: Finished, what: str, target: str) -> None:
+def refuse(finished: Finished, what: str, target: str, *, is_about_image: bool = False) -> None:
     """Raise what a run that failed means; return when it did not fail.
 
     Args:
         finished: How it ended.
         what: What it was to do, such as ``scan``.
-        target: The image, or the program.
+        target: The image, the program, or the repository of a database.
+        is_about_image: Whether what is missing or cannot be read would be the image: then the error is final.
     """
     if finished.returncode == 0:
         return
     if finished.returncode < 0:
         raise ScannerUnavailableError(
-            f"trivy was killed by signal {-finished.returncode} during its {what}; after a signal 9, look for a lack of "
+            f"trivy was killed by signal {-finished.returncode} during its {what}; after a 9, look for a lack of "
             "memory",
             plugin="trivy",
             target=target,
         )
-    kind, text = _meaning(_tail(finished.stderr))
+    kind, text = _meaning(_last_words(finished.stderr))
     if text:
+        if kind in (ScanTargetNotFoundError, ScanUnsupportedError) and not is_about_image:
+            kind = ScannerUnavailableError
         raise kind(f"trivy's {what} failed: {text}", plugin="trivy", target=target)
     raise ScannerUnavailableError(
         f"trivy's {what} failed with status {finished.returncode}, for a reason not known here; run it by hand to see "
@@ -116,19 +121,19 @@ def refuse(finished: Finished, what: str, target: str) -> None:
 
 def lacks_java_database(finished: Finished) -> bool:
     """Whether it met Java archives and had no Java database to look them up in."""
-    return finished.returncode > 0 and _NO_JAVA in _tail(finished.stderr)
+    return finished.returncode > 0 and _NO_JAVA in _last_words(finished.stderr)
 
 
 def not_run(exc: ProcessError, binary: str, timeout_s: float) -> ScanError:
     """What it means that a run did not come to its end."""
     cause = exc.__cause__
-    if isinstance(cause, OSError):
-        problem = _START_PROBLEMS.get(cause.errno or 0, "cannot be started")
-        return ScannerUnavailableError(f"{binary} {problem}", plugin="trivy", target=binary)
     if isinstance(cause, TimeoutError):
         return ScanTimeoutError(
             f"trivy did not end within {timeout_s:g} s and was killed", plugin="trivy", target=binary
         )
+    if isinstance(cause, OSError):
+        problem = _START_PROBLEMS.get(cause.errno or 0, "cannot be started")
+        return ScannerUnavailableError(f"{binary} {problem}", plugin="trivy", target=binary)
     if isinstance(cause, ExceptionGroup):
         return ScannerOutputError(
             "trivy wrote more than max_output_bytes to its log, which it never should, and was killed",
@@ -145,5 +150,8 @@ def _meaning(log: str) -> tuple[Callable[..., ScanError], str]:
     return ScannerUnavailableError, ""
 
 
-def _tail(log: bytes) -> str:
-    return log[-_TAIL_BYTES:].decode("utf-8", "replace")
+def _last_words(log: bytes) -> str:
+    """What was logged as fatal, last; all of the log's end where nothing was."""
+    tail = log[-_TAIL_BYTES:].decode("utf-8", "replace")
+    before, fatal, after = tail.rpartition("\tFATAL\t")
+    return after if fatal else before or tail

@@ -12,10 +12,9 @@ from typing import Annotated, Final, TypeVar
 
 import msgspec
 
-from scanguard.errors import ScannerOutputError, ScanUnsupportedError
+from scanguard.errors import ScannerOutputError
 
 SCHEMA_VERSION: Final = 2
-CONTAINER_IMAGE: Final = "container_image"
 
 
 class _Part(msgspec.Struct, frozen=True, rename="pascal", gc=False):
@@ -179,7 +178,6 @@ def parse_report(data: bytes) -> TrivyReport:
 
     Raises:
         ScannerOutputError: No JSON, cut off, too deep, of another shape or schema. The text holds none of the report.
-        ScanUnsupportedError: A report about something else than an image.
     """
     version = _decode(_SCHEMA, data).schema_version
     if version != SCHEMA_VERSION:
@@ -188,10 +186,7 @@ def parse_report(data: bytes) -> TrivyReport:
             "Trivy that writes it",
             plugin="trivy",
         )
-    report = _decode(_REPORT, data)
-    if report.artifact_type != CONTAINER_IMAGE:
-        raise ScanUnsupportedError("the report is not about a container image", plugin="trivy")
-    return report
+    return _decode(_REPORT, data)
 
 
 def _decode(decoder: msgspec.json.Decoder[_T], data: bytes) -> _T:

@@ -15,7 +15,6 @@ def read_report(path: Path, max_bytes: int) -> TrivyReport:
 
     Raises:
         ScannerOutputError: None was written, it is larger than ``max_bytes``, or not a report.
-        ScanUnsupportedError: It is about something else than an image.
     """
     return parse_report(_read(path, max_bytes))
 

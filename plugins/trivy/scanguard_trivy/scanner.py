@@ -159,7 +159,7 @@ class TrivyScanner:
             if attempt == 0 and lacks_java_database(finished):
                 await self._databases.fetch_java(folders, remaining_s)
                 continue
-            refuse(finished, "scan", image.source)
+            refuse(finished, "scan", image.source, is_about_image=True)
             return
 
     def _coverage(self, report: TrivyReport, info: ScannerInfo, unreadable: int) -> Coverage:

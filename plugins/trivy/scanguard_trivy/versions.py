@@ -50,8 +50,8 @@ def check_version(told: VersionInfo, config: TrivyConfig, source: str) -> None:
     version = told.version.removeprefix("v")
     if version in config.refused_versions:
         raise ScannerUnavailableError(
-            f"{source} is Trivy {version}, which is refused: 0.69.4 to 0.69.6 came from attackers (March 2026); treat the "
-            "machine it ran on as broken into, and install another release, such as 0.69.3",
+            f"{source} is Trivy {version}, which is refused: 0.69.4 to 0.69.6 came from attackers (March 2026); treat "
+            "the machine it ran on as broken into, and install another release, such as 0.69.3",
             plugin="trivy",
             target=source,
         )
