@@ -8,7 +8,9 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from scanguard.errors import InvalidReferenceError
 from scanguard.hooks import PluginConfig
+from scanguard.model.reference import ImageReference
 from scanguard.model.secret import SecretRef
 
 MALICIOUS_VERSIONS: Final = ("0.69.4", "0.69.5", "0.69.6")
@@ -153,6 +155,16 @@ class TrivyConfig(PluginConfig):
     @classmethod
     def _no_trailing_slash(cls, url: str | None) -> str | None:
         return url.rstrip("/") if url else url
+
+    @field_validator("database_repositories", "java_database_repositories")
+    @classmethod
+    def _are_references(cls, repositories: tuple[str, ...]) -> tuple[str, ...]:
+        for repository in repositories:
+            try:
+                ImageReference.parse(repository)
+            except InvalidReferenceError as exc:
+                raise ValueError(str(exc)) from exc
+        return repositories
 
     @model_validator(mode="after")
     def _server_options(self) -> Self:
