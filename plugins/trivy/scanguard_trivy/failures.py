@@ -40,15 +40,16 @@ _KINDS: Final[tuple[tuple[str, type[ScanError], str], ...]] = (
         "it did not end in time; raise timeout_s, or use a machine with more bandwidth and CPU",
     ),
     (r"TOOMANYREQUESTS|429 Too Many Requests", ScannerThrottledError, "a registry asks to slow down"),
-    (
-        r"UNAUTHORIZED|DENIED|401 Unauthorized|403 Forbidden|authentication required",
-        ScannerAuthError,
-        "the registry refuses us; check the credential that scanguard has for it",
-    ),
+    # Trivy asks again as nobody after its credential failed: what a registry says to who may look comes first.
     (
         r"MANIFEST_UNKNOWN|NAME_UNKNOWN|BLOB_UNKNOWN|404 Not Found",
         ScanTargetNotFoundError,
         "the registry does not have it",
+    ),
+    (
+        r"UNAUTHORIZED|DENIED|401 Unauthorized|403 Forbidden|authentication required",
+        ScannerAuthError,
+        "the registry refuses us; check the credential that scanguard has for it",
     ),
     (
         r"uncompressed (image|layers) size .* exceeds|exceeds maximum allowed size",

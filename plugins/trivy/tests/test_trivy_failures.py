@@ -36,6 +36,9 @@ def fatal(text: str) -> Finished:
         pytest.param(f"{REMOTE}UNAUTHORIZED: authentication required", ScannerAuthError, id="unauthorized"),
         pytest.param(f"{REMOTE}unexpected status code 403 Forbidden", ScannerAuthError, id="forbidden"),
         pytest.param(f"{REMOTE}MANIFEST_UNKNOWN: no", ScanTargetNotFoundError, id="no manifest"),
+        pytest.param(
+            f"{REMOTE}MANIFEST_UNKNOWN: no\n\t* remote error: UNAUTHORIZED: who?", ScanTargetNotFoundError, id="both"
+        ),
         pytest.param(f"{REMOTE}NAME_UNKNOWN: no", ScanTargetNotFoundError, id="no repository"),
         pytest.param(f"{REMOTE}TOOMANYREQUESTS: slow", ScannerThrottledError, id="throttled"),
         pytest.param(f"{REMOTE}unexpected status code 500 Internal Server Error", ScannerUnavailableError, id="500"),

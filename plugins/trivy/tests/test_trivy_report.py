@@ -99,8 +99,6 @@ def test_what_is_no_report_is_refused_without_repeating_it(data: bytes, said: st
 VALUES = st.recursive(
     st.none() | st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner)
 )
-    st.none() | st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner)
-)
 
 
 @given(st.binary(max_size=200) | VALUES.map(lambda value: json.dumps({"SchemaVersion": 2, "Results": value}).encode()))

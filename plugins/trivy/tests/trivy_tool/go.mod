@@ -1,6 +1,6 @@
 module scanguard.test/trivytool
 
-go 1.26.8
+go 1.25.6
 
 tool github.com/aquasecurity/trivy/cmd/trivy
 
