@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import engine_cost
+import merging
 from rich.console import Console
 from rich.table import Table
 
@@ -50,6 +51,12 @@ def growth_rows(folder: Path, deployments: int, chunk: int) -> Iterator[Row]:
 def pending_rows(folder: Path, scans: int) -> Iterator[Row]:
     most, late = asyncio.run(engine_cost.pending(folder, scans, wait_s=20))
     yield f"{scans:,} scans of 20 s, one worker", f"{most:,} pending at once", f"{late:.1f} s beyond the 20", ">= 1,000"
+
+
+def merge_rows() -> Iterator[Row]:
+    read, merged, left = merging.measure()
+    yield "3 reports of 10,000 findings, read from JSON", f"{read * 1e3:.0f} ms", "", ""
+    yield f"the same, merged into {left:,}", f"{merged * 1e3:.0f} ms", f"{merged / read:.2f} x", "<= 1"
 
 
 def start_rows() -> Iterator[Row]:
@@ -102,6 +109,7 @@ def main(*, full: bool) -> None:
         total, chunk = (100_000, 10_000) if full else (4_000, 1_000)
         show(console, "Growth", ("CPU", "memory", "goal"), growth_rows(folder / "grow", total, chunk))
         show(console, "Pending", ("held", "late", "goal"), pending_rows(folder / "pending", 1_500))
+        show(console, "Merging", ("time", "ratio", "goal"), merge_rows())
         show(console, "Cold start", ("time", "ratio", "loads"), start_rows())
     serve = [sys.executable, str(Path(__file__).with_name("serve.py")), "--full" if full else "--quick"]
     console.print("The service")

@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from scanguard.model.deployment import Container, Deployment, Event
     from scanguard.model.finding import ComplianceCheck, Cvss, Epss, Finding, Kev, Package, SecretFinding
     from scanguard.model.image import Platform, ResolvedImage
+    from scanguard.model.merged import MergedFinding, MergedReport, Said
     from scanguard.model.rate import Rate
     from scanguard.model.reference import ImageReference
     from scanguard.model.report import Coverage, CoverageItem, CoverageStatus, ScannerInfo, ScanReport
@@ -80,8 +81,6 @@ if TYPE_CHECKING:
     from scanguard.model.verdict import (
         Action,
         ImageVerdict,
-        MergedFinding,
-        MergedReport,
         Outcome,
         PolicyDecision,
         Reason,
@@ -116,10 +115,8 @@ _HOMES = {
     "scanguard.model.report": "Coverage CoverageItem CoverageStatus ScanReport ScannerInfo",
     "scanguard.model.secret": "SecretRef",
     "scanguard.model.severity": "Severity",
-    "scanguard.model.verdict": (
-        "Action ImageVerdict MergedFinding MergedReport Outcome PolicyDecision Reason ScannerOutcome ScannerStatus "
-        "Verdict"
-    ),
+    "scanguard.model.merged": "MergedFinding MergedReport Said",
+    "scanguard.model.verdict": "Action ImageVerdict Outcome PolicyDecision Reason ScannerOutcome ScannerStatus Verdict",
     "scanguard.oci.blobs": "ImageFile ImageReader",
     "scanguard.oci.credentials": "CredentialSource RegistryCredential",
     "scanguard.ports": "Clock Receipt",
@@ -193,6 +190,7 @@ __all__ = [
     "RegistryThrottledError",
     "RegistryUnavailableError",
     "ResolvedImage",
+    "Said",
     "ScanError",
     "ScanReport",
     "ScanRequest",

@@ -28,8 +28,9 @@ from scanguard.intake import parse_events
 from scanguard.loader import Plugins, load_plugins
 from scanguard.model.deployment import Event
 from scanguard.model.image import Platform
+from scanguard.model.merged import MergedReport
 from scanguard.model.reference import ImageReference
-from scanguard.model.verdict import MergedReport, Verdict
+from scanguard.model.verdict import Verdict
 from scanguard.oci.settings import RegistrySettings
 from scanguard.ports import ALL_LANES, Backend, Lane, Message, MessageKind, Outgoing, RecordQuery, SystemClock
 from scanguard.settings.bind import Bound, BoundInstance, bind, fingerprint

@@ -125,6 +125,7 @@ class PluginHost:
             require=chain.require,
             fallback=chain.fallback,
             also=chain.also,
+            trust=chain.trust,
             freshness=chain.freshness,
             deadline=chain.deadline,
             policies=tuple(self._policy_ref(use) for use in chain.policies),

@@ -24,7 +24,8 @@ from scanguard.errors import SinkError
 from scanguard.files import write_whole
 from scanguard.hooks import Notice, PluginConfig, PluginContext
 from scanguard.model.base import Model
-from scanguard.model.verdict import MergedReport, Verdict
+from scanguard.model.merged import MergedReport
+from scanguard.model.verdict import Verdict
 from scanguard.ports import Receipt
 from scanguard.render.text import listing
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
 from scanguard.hooks import PluginConfig, PluginContext, PolicyInput
+from scanguard.model.base import base_of
 from scanguard.model.finding import Finding, SecretFinding
+from scanguard.model.merged import MergedFinding, MergedReport
 from scanguard.model.report import CoverageStatus
 from scanguard.model.severity import Severity
-from scanguard.model.verdict import MergedReport, Outcome, PolicyDecision, Reason, ScannerStatus
+from scanguard.model.verdict import Outcome, PolicyDecision, Reason, ScannerStatus
 from scanguard.render.text import count, listing
 
 MAX_NAMED: Final = 20
@@ -26,6 +28,11 @@ class Rule(PluginConfig):
         default=None, description="`true`: only findings with a known fix; `false`: only those without; absent: any."
     )
     count: int = Field(default=1, ge=1, description="Findings from which on the rule applies.")
+    agree: Literal["all"] | Annotated[int, Field(ge=1)] = Field(
+        default=1,
+        description="How many scanners must report a finding for it to count: a number, or `all` that looked at the "
+        "image. Never more than looked.",
+    )
 
     @field_validator("severity", mode="before")
     @classmethod
@@ -39,9 +46,13 @@ class Rule(PluginConfig):
             raise ValueError("UNKNOWN is neither above nor below any severity: say what it means with `unknown:`")
         return value
 
-    def matches(self, finding: Finding) -> bool:
-        """Whether the rule counts this finding."""
-        return finding.severity >= self.severity and self.fixable in (None, finding.is_fixable)
+    def matches(self, item: MergedFinding, looked: int) -> bool:
+        """Whether the rule counts this finding, when so many scanners looked at the image."""
+        finding = item.finding
+        if not (finding.severity >= self.severity and self.fixable in (None, finding.is_fixable)):
+            return False
+        needed = looked if self.agree == "all" else min(self.agree, looked)
+        return len({base_of(name) for name in item.found_by}) >= needed
 
     def describe(self, number: int) -> str:
         """What was found, in words."""
@@ -49,7 +60,8 @@ class Rule(PluginConfig):
         kinds = {None: "findings", True: "fixable findings", False: "findings without a fix"}[self.fixable]
         above = "" if self.severity is Severity.CRITICAL else " or above"
         limit = f" ({self.count:,} or more are too many)" if self.count > 1 else ""
-        return f"{count(number, kind, kinds)} of severity {self.severity}{above}{limit}"
+        agreed = "" if self.agree == 1 else f", reported by {'every scanner' if self.agree == 'all' else self.agree}"
+        return f"{count(number, kind, kinds)} of severity {self.severity}{above}{agreed}{limit}"
 
 
 def _as_list(value: object) -> object:
@@ -80,6 +92,11 @@ class ThresholdConfig(PluginConfig):
     gaps: Literal["fail", "warn", "unknown", "ignore"] = Field(
         default="unknown", description="What it means when a part of the image, or all of it, was not looked at."
     )
+    exemptions: Literal["count", "honour"] = Field(
+        default="count",
+        description="Whether findings that are excepted in their scanner's own console count: `honour` leaves them out "
+        "where everybody who reports them says so.",
+    )
     secrets: Literal["fail", "warn", "ignore"] = Field(
         default="warn", description="What credentials left in the image mean."
     )
@@ -104,7 +121,8 @@ class ThresholdPolicy:
         """Decide by the worst of every rule that applies."""
         reasons = [*self._unanswered(subject)]
         if subject.merged is not None:
-            reasons += [*self._by_rule(subject.merged), *self._by_kind(subject.merged)]
+            counted = [item for item in subject.merged.findings if self._counts(item.finding)]
+            reasons += [*self._by_rule(subject.merged, counted), *self._by_kind(subject.merged, counted)]
         outcome = Outcome.worst(reason.outcome for reason in reasons) if reasons else Outcome.PASS
         return PolicyDecision(outcome=outcome, reasons=tuple(reasons))
 
@@ -122,21 +140,25 @@ class ThresholdPolicy:
             if scanner.needed and scanner.status is not ScannerStatus.DONE:
                 yield self._reason(Outcome.UNKNOWN, f"the scanner {scanner.instance} did not report")
 
-    def _by_rule(self, merged: MergedReport) -> Iterator[Reason]:
-        findings = [item.finding for item in merged.findings]
+    def _counts(self, finding: Finding) -> bool:
+        is_honoured = finding.exempted and self._config.exemptions == "honour"
+        return not finding.informational and not is_honoured
+
+    def _by_rule(self, merged: MergedReport, counted: Sequence[MergedFinding]) -> Iterator[Reason]:
+        looked = len({base_of(name) for name in merged.coverage})
         for outcome, rule in self._config.rules():
-            matching = [finding for finding in findings if rule.matches(finding)]
+            matching = [item.finding for item in counted if rule.matches(item, looked)]
             if len(matching) >= rule.count:
                 yield self._reason(outcome, rule.describe(len(matching)), matching)
 
-    def _by_kind(self, merged: MergedReport) -> Iterator[Reason]:
-        kinds: tuple[tuple[str, Callable[[MergedReport], tuple[str, Sequence[Finding]] | None]], ...] = (
-            (self._config.unknown, _unrated),
-            (self._config.gaps, _gaps),
-            (self._config.secrets, _secrets),
+    def _by_kind(self, merged: MergedReport, counted: Sequence[MergedFinding]) -> Iterator[Reason]:
+        kinds = (
+            (self._config.unknown, _unrated(counted)),
+            (self._config.gaps, _gaps(merged)),
+            (self._config.secrets, _secrets(merged)),
         )
-        for meaning, look in kinds:
-            if meaning != "ignore" and (found := look(merged)) is not None:
+        for meaning, found in kinds:
+            if meaning != "ignore" and found is not None:
                 yield self._reason(Outcome(meaning), *found)
 
     def _reason(self, outcome: Outcome, message: str, findings: Iterable[Finding] = ()) -> Reason:
@@ -146,8 +168,8 @@ class ThresholdPolicy:
         return Reason(policy=self._name, outcome=outcome, message=message + more, findings=ids[:MAX_NAMED])
 
 
-def _unrated(merged: MergedReport) -> tuple[str, Sequence[Finding]] | None:
-    unrated = [item.finding for item in merged.findings if item.finding.severity is Severity.UNKNOWN]
+def _unrated(counted: Sequence[MergedFinding]) -> tuple[str, Sequence[Finding]] | None:
+    unrated = [item.finding for item in counted if item.finding.severity is Severity.UNKNOWN]
     return (f"{count(len(unrated), 'finding')} of UNKNOWN severity", unrated) if unrated else None
 
 

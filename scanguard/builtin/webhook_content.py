@@ -25,9 +25,10 @@ from scanguard.builtin.webhook_entries import (
     reason_entry,
 )
 from scanguard.hooks import Notice
+from scanguard.model.merged import MergedFinding, MergedReport
 from scanguard.model.report import CoverageItem, count_severities
 from scanguard.model.severity import Severity
-from scanguard.model.verdict import ImageVerdict, MergedFinding, MergedReport, Outcome, Reason, Verdict
+from scanguard.model.verdict import ImageVerdict, Outcome, Reason, Verdict
 from scanguard.render.text import truncate
 
 _VERBATIM_SHARE: Final = 16

@@ -12,9 +12,10 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from scanguard.model.base import Instant
+from scanguard.model.merged import MergedReport
 from scanguard.model.report import CoverageStatus
 from scanguard.model.severity import Severity
-from scanguard.model.verdict import MergedReport, Outcome, ScannerStatus
+from scanguard.model.verdict import Outcome, ScannerStatus
 
 EVENT_TYPE: Final = "scanguard.verdict.v1"
 DATA_SCHEMA: Final = "urn:scanguard:schema:verdict:v1"

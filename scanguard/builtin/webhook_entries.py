@@ -16,8 +16,9 @@ from scanguard.builtin.webhook_data import (
     WebhookReason,
     WebhookScanner,
 )
+from scanguard.model.merged import MergedFinding, MergedReport
 from scanguard.model.report import CoverageItem
-from scanguard.model.verdict import ImageVerdict, MergedFinding, MergedReport, Reason, Verdict
+from scanguard.model.verdict import ImageVerdict, Reason, Verdict
 from scanguard.render.text import truncate
 
 MAX_TEXT: Final = 300

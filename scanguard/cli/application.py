@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from scanguard.app import Accepted, Progress
     from scanguard.app.dead_letters import DeadLetterDesk
     from scanguard.hooks import PluginContext
-    from scanguard.model.verdict import MergedReport, Verdict
+    from scanguard.model.merged import MergedReport
+    from scanguard.model.verdict import Verdict
     from scanguard.ports import Backend
 
 

@@ -21,7 +21,8 @@ from scanguard.render.verdict import summary_document, verdict_document
 if TYPE_CHECKING:
     from scanguard.cli.application import Application
     from scanguard.engine.documents import OutboxItem
-    from scanguard.model.verdict import MergedReport, Verdict
+    from scanguard.model.merged import MergedReport
+from scanguard.model.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)

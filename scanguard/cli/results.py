@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scanguard.cli.application import Application
-    from scanguard.model.verdict import MergedReport, Verdict
+    from scanguard.model.merged import MergedReport
+    from scanguard.model.verdict import Verdict
     from scanguard.ports import RecordQuery
 
 SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW", "NEGLIGIBLE")

@@ -12,7 +12,8 @@ from scanguard.engine.plan import Progress
 from scanguard.engine.store import Stored
 from scanguard.errors import ActionError, BackendError, NotifyError, ScanguardError, SinkError
 from scanguard.hooks import Notice
-from scanguard.model.verdict import MergedReport, Verdict
+from scanguard.model.merged import MergedReport
+from scanguard.model.verdict import Verdict
 from scanguard.ports import Message, Outgoing, Receipt, RecordQuery
 from scanguard.tokens import unique_token
 

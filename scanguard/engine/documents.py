@@ -210,6 +210,8 @@ class ScanTask(Document):
     sources: tuple[SourceState, ...]
     state: TaskState = TaskState.PENDING
     run: int = 1
+    has_fallback: bool = False
+    """Somebody who waits has another scanner to turn to when this one cannot answer in time."""
     opened_by: str = ""
     """The assessment that asked for this run, and that sees to it that its first message is sent."""
     created_at: Instant

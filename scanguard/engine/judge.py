@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from scanguard.engine.context import EngineContext
 from scanguard.engine.documents import Assessment, ImageState, ScanTask, TaskResult, TaskUse, stable_id
@@ -14,12 +16,13 @@ from scanguard.engine.tasks import Want
 from scanguard.errors import BackendError, PolicyError, ScanguardError
 from scanguard.hooks import PolicyInput
 from scanguard.model.deployment import Deployment
+from scanguard.model.finding import Finding
+from scanguard.model.merged import MergedReport
 from scanguard.model.report import ScanReport, count_severities
 from scanguard.model.verdict import (
     Action,
     ChainChoice,
     ImageVerdict,
-    MergedReport,
     Outcome,
     PolicyDecision,
     Reason,
@@ -31,13 +34,17 @@ from scanguard.ports import RecordQuery
 
 ENGINE = "engine"
 """The name under which the engine's own reasons appear."""
+MERGE_RULES: Final = "merged-2"
+"""What is merged by other rules is another report."""
+MERGED_AT_ONCE: Final = 500
+"""Findings whose merging does not hold anybody up noticeably; more are merged in a thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
     view: ImageVerdict
     actions: tuple[Action, ...] = ()
-    findings: frozenset[str] = frozenset()
+    findings: tuple[Finding, ...] = ()
 
 
 class Judge:
@@ -58,8 +65,8 @@ class Judge:
         want = Want.of(assessment, plan)
         judged = [await self._image(deployment, image, plan, tasks, want) for image in assessment.images]
         previous = await self._previous(assessment, deployment)
+        known = await self._known(previous)
         outcome = Outcome.worst(one.view.outcome for one in judged)
-        found = frozenset[str]().union(*(one.findings for one in judged))
         return Verdict(
             id=assessment.id,
             revision=revision,
@@ -70,7 +77,7 @@ class Judge:
             images=tuple(one.view for one in judged),
             reasons=_deciding([one.view for one in judged], outcome),
             actions=tuple(_unique(action for one in judged for action in one.actions)),
-            new_findings=tuple(sorted(found - await self._known(previous))),
+            new_findings=tuple(sorted({f.id for one in judged for f in one.findings if known.isdisjoint(f.ids)})),
             previous=previous.outcome if previous else None,
             decided_at=self._backend.clock.now(),
         )
@@ -90,7 +97,8 @@ class Judge:
             for use in state.tasks
             if (task := tasks.get(use.task)) and want.has_result(task, use.run) and (result := task.result)
         }
-        name, merged = await self._merge(state, results)
+        name, merged = await self._merge(state, results, plan)
+        findings = tuple(item.finding for item in merged.findings) if merged else ()
         view = ImageVerdict(
             container=state.container,
             init=state.init,
@@ -100,8 +108,8 @@ class Judge:
             error_kind=state.error_kind,
             scanners=scanner_outcomes(state, plan, tasks, want),
             merged=name,
-            counts=count_severities(item.finding for item in merged.findings) if merged else {},
-            fixable=sum(item.finding.is_fixable for item in merged.findings) if merged else 0,
+            counts=count_severities(findings) if merged else {},
+            fixable=sum(finding.is_fixable for finding in findings),
             outcome=Outcome.UNKNOWN,
         )
         subject = PolicyInput(deployment, view, merged, self._backend.clock.now())
@@ -115,23 +123,27 @@ class Judge:
                 }
             ),
             tuple(action for decision in decisions for action in decision.actions),
-            frozenset(item.finding.id for item in merged.findings) if merged else frozenset(),
+            findings,
         )
 
     async def _merge(
-        self, state: ImageState, results: Mapping[str, TaskResult]
+        self, state: ImageState, results: Mapping[str, TaskResult], plan: Plan
     ) -> tuple[str | None, MergedReport | None]:
         """The merged report of a set of reports: computed once, then read."""
         if state.image is None or not results:
             return None, None
         digest = state.image.digest
-        key = stable_id("merged", *(part for name in sorted(results) for part in (name, results[name].report)))
+        named = [part for name in sorted(results) for part in (name, results[name].report)]
+        key = stable_id(MERGE_RULES, *named, *(("trust", *plan.trust) if plan.trust else ()))
         name = f"merged/{digest.replace(':', '-')}/{key}.json"
         stored = await self._merged.get(name)
         if stored is not None:
             return name, stored
         reports = {instance: await self._report(result) for instance, result in results.items()}
-        merged = merge(digest, reports)
+        if sum(len(report.findings) for report in reports.values()) > MERGED_AT_ONCE:
+            merged = await asyncio.to_thread(merge, digest, reports, plan.trust)
+        else:
+            merged = merge(digest, reports, plan.trust)
         await self._backend.records.index(digest, sorted({one for item in merged.findings for one in item.finding.ids}))
         await self._merged.put(name, merged)
         return name, merged
@@ -160,10 +172,10 @@ class Judge:
             return _unknown([f"policy {ref.name} could not be evaluated: {exc.message}"])
 
     async def _known(self, previous: Verdict | None) -> frozenset[str]:
-        """The findings of the deployment's previous verdict."""
+        """Every id of the findings of the deployment's previous verdict."""
         names = {image.merged for image in previous.images if image.merged} if previous else set()
         merged = [await self._merged.get(name) for name in sorted(names)]
-        return frozenset(item.finding.id for one in merged if one for item in one.findings)
+        return frozenset(name for one in merged if one for item in one.findings for name in item.finding.ids)
 
 
 def scanner_outcomes(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Final
 
 from scanguard.engine.documents import OutboxItem, ScanTask
-from scanguard.ports import Lane, Message, MessageKind
+from scanguard.ports import Lane, Message, MessageKind, Outgoing
 
 POLL: Final = "poll"
+WAKE_AFTER: Final = "wake_after"
+LATE: Final = timedelta(minutes=1)
+"""A scan that has to wait no longer than that for its turn is not worth passing over."""
 REARM: Final = "rearm"
 """The periodic job that sends again the message of every row that is overdue."""
 
@@ -20,6 +24,17 @@ def assess_message(assessment: str, lane: Lane) -> Message:
 def scan_message(task: ScanTask) -> Message:
     """The message that advances a task."""
     return Message(kind=MessageKind.SCAN, id=task.id, lane=task.lane)
+
+
+def wake_message(task: str, lane: Lane, after: str = "") -> Message:
+    """The message that wakes who waits for a task, from a row on."""
+    return Message(kind=MessageKind.SCAN, id=task, lane=lane, body={WAKE_AFTER: after})
+
+
+def passed_over(task: ScanTask, now: datetime) -> list[Outgoing]:
+    """What tells those who have another scanner to turn to that this one will be long."""
+    is_late = task.not_before is not None and task.not_before >= now + LATE
+    return [Outgoing(wake_message(task.id, task.lane))] if task.has_fallback and is_late else []
 
 
 def poll_message(instance: str) -> Message:

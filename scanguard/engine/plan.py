@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Literal, Protocol
 
 from scanguard.hooks import Notice, Policy, Scanner, ScannerSpec
+from scanguard.model.base import base_of
 from scanguard.model.deployment import Deployment
 from scanguard.model.image import Platform, ResolvedImage
 from scanguard.model.rate import Rate
@@ -45,7 +46,8 @@ class Plan:
 
     ``scanners`` all start at once; with ``require`` ``any`` one finished report is enough to judge without a gap.
     ``fallback`` scanners start one after another, each when the one before it failed. Those of ``also`` must answer
-    whatever ``require`` says, and never stand in for another.
+    whatever ``require`` says, and never stand in for another. ``trust`` names those whose severity counts before
+    that of others.
     """
 
     chain: str
@@ -54,6 +56,7 @@ class Plan:
     require: Literal["all", "any"] = "all"
     fallback: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    trust: tuple[str, ...] = ()
     freshness: timedelta = timedelta(hours=24)
     deadline: timedelta = timedelta(minutes=45)
     policies: tuple[PolicyRef, ...] = ()
@@ -78,11 +81,6 @@ class HostedScanner:
     def base(self) -> str:
         """The instance without the profile: they are one service with one quota."""
         return base_of(self.instance)
-
-
-def base_of(instance: str) -> str:
-    """``qa`` of ``qa@deep``, the instance ``qa`` with its profile ``deep``."""
-    return instance.partition("@")[0]
 
 
 @dataclass(frozen=True, slots=True)

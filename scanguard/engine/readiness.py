@@ -30,11 +30,17 @@ def is_ready(image: ImageState, plan: Plan, tasks: Mapping[str, ScanTask], want:
     stand_ins = [use for use in image.tasks if use.instance in plan.scanners and use.task in tasks]
     has_any = any(want.has_result(tasks[use.task], use.run) for use in stand_ins)
     main_ready = all(met.get(name, True) for name in plan.scanners) or (plan.require == "any" and has_any)
-    return main_ready and all(met.get(name, True) for name in (*plan.also, *plan.fallback))
+    served = any(
+        want.has_result(tasks[use.task], use.run)
+        for use in image.tasks
+        if use.instance in plan.fallback and use.task in tasks
+    )
+    fallback_ready = served or all(met.get(name, True) for name in plan.fallback)
+    return main_ready and fallback_ready and all(met.get(name, True) for name in plan.also)
 
 
 def next_fallback(image: ImageState, plan: Plan, tasks: Mapping[str, ScanTask], want: Want) -> tuple[str, ...]:
-    """The fallback scanner to start now: the one after the last, when that one failed."""
+    """The fallback scanner to start now: the one after the last, when that one failed or cannot answer in time."""
     if image.image is None or not plan.fallback:
         return ()
     started = [use for use in image.tasks if use.instance in plan.fallback]
@@ -42,6 +48,8 @@ def next_fallback(image: ImageState, plan: Plan, tasks: Mapping[str, ScanTask], 
         return ()
     last = tasks.get(started[-1].task)
     run = started[-1].run
-    if last is None or want.has_result(last, run) or not want.has_failure(last, run):
+    if last is None or want.has_result(last, run):
+        return ()
+    if not want.has_failure(last, run) and not want.is_too_late(last):
         return ()
     return (plan.fallback[len(started)],)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
-from scanguard.model.verdict import MergedReport
+from scanguard.model.merged import MergedReport
 from scanguard.ports import ReportStore
 
 MAX_KEPT_BYTES: Final = 16 * 1024 * 1024

@@ -12,8 +12,8 @@ from scanguard.engine.dead import DeadKind
 from scanguard.engine.documents import TERMINAL_TASK, ScanTask, TaskState, Waiter
 from scanguard.engine.guard import call_plugin
 from scanguard.engine.lease import Lease
-from scanguard.engine.messages import POLL, assess_message, scan_message
-from scanguard.engine.plan import HostedScanner, Progress, base_of
+from scanguard.engine.messages import POLL, WAKE_AFTER, assess_message, passed_over, scan_message, wake_message
+from scanguard.engine.plan import HostedScanner, Progress
 from scanguard.engine.polling import POLLED_GRACE, Polling
 from scanguard.engine.store import Stored, read_document
 from scanguard.engine.transitions import ScanOutcome, after, belonging, due, phase, report_name
@@ -26,15 +26,15 @@ from scanguard.errors import (
     ScanTimeoutError,
 )
 from scanguard.hooks import ScanRequest, Ticket
+from scanguard.model.base import base_of
 from scanguard.model.image import ResolvedImage
 from scanguard.model.report import ScanReport
-from scanguard.ports import Message, MessageKind, Outgoing
+from scanguard.ports import Message, Outgoing
 from scanguard.tokens import unique_token
 
 log = logging.getLogger("scanguard.scan")
 
 WAKE_PAGE = 100
-_WAKE_AFTER = "wake_after"
 T = TypeVar("T")
 
 
@@ -51,8 +51,8 @@ class ScanHandler:
 
     async def handle(self, message: Message) -> list[Outgoing]:
         """Advance the task the message names."""
-        if _WAKE_AFTER in message.body:
-            return await self._wake(message.id, str(message.body[_WAKE_AFTER]))
+        if WAKE_AFTER in message.body:
+            return await self._wake(message.id, str(message.body[WAKE_AFTER]))
         if POLL in message.body:
             return await self._poll(message.id)
         stored = await self._store.get(ScanTask, message.id)
@@ -173,7 +173,8 @@ class ScanHandler:
             return await self._ended(settled, failed_before=before.failures > 0)
         if self._is_polled_with_others(settled):
             return await self._polling.enrol(settled)
-        return [Outgoing(scan_message(settled), settled.not_before)]
+        late = passed_over(settled, self._context.now())
+        return [Outgoing(scan_message(settled), settled.not_before), *late]
 
     # --- tickets that are polled together -----------------------------------------------------------------
 
@@ -240,8 +241,7 @@ class ScanHandler:
         waiters = [read_document(Waiter, row) for row in rows]
         woken = [Outgoing(assess_message(waiter.assessment, waiter.lane)) for waiter in waiters]
         if len(rows) == WAKE_PAGE:
-            rest = Message(kind=MessageKind.SCAN, id=task_id, lane=waiters[-1].lane, body={_WAKE_AFTER: rows[-1].key})
-            woken.append(Outgoing(rest))
+            woken.append(Outgoing(wake_message(task_id, waiters[-1].lane, rows[-1].key)))
         return woken
 
 

@@ -28,17 +28,20 @@ class Want:
 
     A run that was under way when it asked, or a later one, always is (whatever clocks say); a result of an
     earlier run when it is no older than ``since``; a failure for as long as it bars others, unless ``forced``.
+    ``deadline`` is when it is judged, ``followed`` the scanners that have another one to stand in for them.
     """
 
     since: datetime
     asked_at: datetime
     forced: bool = False
+    deadline: datetime | None = None
+    followed: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, assessment: Assessment, plan: Plan) -> Want:
         """A forced assessment wants a result of its own time; another one wants a fresh result."""
         since = assessment.created_at if assessment.force else assessment.created_at - plan.freshness
-        return cls(since, assessment.created_at, assessment.force)
+        return cls(since, assessment.created_at, assessment.force, assessment.deadline, plan.fallback[:-1])
 
     def is_met_by(self, task: ScanTask, run: int) -> bool:
         """Whether there is a result, or a failure, that answers a wish for ``run``."""
@@ -56,6 +59,11 @@ class Want:
         if task.run >= run or (task.failed_at is not None and task.failed_at >= self.asked_at):
             return True
         return not self.forced and task.barred_until is not None and task.barred_until > self.asked_at
+
+    def is_too_late(self, task: ScanTask) -> bool:
+        """Whether the task cannot go on before this assessment is judged: its quota is used up, or it has to wait."""
+        waits_until = None if task.state in TERMINAL_TASK else task.not_before
+        return waits_until is not None and self.deadline is not None and waits_until >= self.deadline
 
     def is_fresh(self, task: ScanTask, image: ResolvedImage) -> bool:
         """Whether a task that this assessment did not wait for so far needs no new run.
@@ -88,11 +96,18 @@ class Tasks:
         if task is not fresh and not want.is_fresh(task, image):
             found = await self._store.update(ScanTask, name, "", lambda task: self._reopened(task, fresh, want, now))
             task = found.document if found else fresh
+        if hosted.instance in want.followed and not task.has_fallback:
+            found = await self._store.update(ScanTask, name, "", self._followed)
+            task = found.document if found else task
         if task.priority is Lane.BULK and assessment.lane is not Lane.BULK and task.state not in TERMINAL_TASK:
             promoted = await self._store.update(ScanTask, name, "", lambda task: self._promoted(task, now))
             task = promoted.document if promoted else task
             return task, [Outgoing(scan_message(task))]
         return task, self.nudge(task, assessment)
+
+    def _followed(self, task: ScanTask) -> tuple[ScanTask, datetime | None]:
+        due = None if task.state in TERMINAL_TASK else task.lease_until or self._limits.rearm_at(self._clock.now())
+        return task.model_copy(update={"has_fallback": True}), due
 
     def _promoted(self, task: ScanTask, now: datetime) -> tuple[ScanTask, datetime | None] | None:
         """A bulk scan that a fresh deployment waits for is fresh work, and need not stand behind it any longer."""

@@ -7,7 +7,7 @@ from typing import Final
 
 from scanguard.engine.context import EngineContext
 from scanguard.engine.documents import ScanTask, TaskState
-from scanguard.engine.messages import scan_message
+from scanguard.engine.messages import passed_over, scan_message
 from scanguard.engine.plan import HostedScanner, Progress
 from scanguard.engine.quota import Turn
 from scanguard.engine.slots import SlotBook
@@ -60,7 +60,7 @@ class Turns:
         if turn.booked and not keeps:
             await self._context.quotas.give_back(hosted, turn, count)
         self._context.observe(Progress("", task.digest, task.instance, "waiting", f"for its turn, {at:%H:%M:%S} UTC"))
-        return [Outgoing(scan_message(waiting), at)]
+        return [Outgoing(scan_message(waiting), at), *passed_over(waiting, self._context.now())]
 
 
 async def is_now(context: EngineContext, hosted: HostedScanner, slot: datetime | None) -> bool:

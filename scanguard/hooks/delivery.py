@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from scanguard.hooks.context import PluginConfig, PluginContext
-from scanguard.model.verdict import MergedReport, Verdict
+from scanguard.model.merged import MergedReport
+from scanguard.model.verdict import Verdict
 from scanguard.ports import Receipt
 
 

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 from scanguard.hooks.context import PluginConfig, PluginContext
 from scanguard.model.deployment import Deployment
-from scanguard.model.verdict import ImageVerdict, MergedReport, PolicyDecision
+from scanguard.model.merged import MergedReport
+from scanguard.model.verdict import ImageVerdict, PolicyDecision
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,3 +29,8 @@ Digest = Annotated[str, StringConstraints(pattern=r"^(sha256:[0-9a-f]{64}|sha384
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 """Name of a plugin, instance or chain."""
+
+
+def base_of(instance: str) -> str:
+    """``qa`` of ``qa@deep``, the instance ``qa`` with its profile ``deep``."""
+    return instance.partition("@")[0]

@@ -10,9 +10,8 @@ from pydantic import JsonValue
 
 from scanguard.model.base import SCHEMA_VERSION, Instant, Model
 from scanguard.model.deployment import Deployment, Event
-from scanguard.model.finding import ComplianceCheck, Finding, SecretFinding
 from scanguard.model.image import ResolvedImage
-from scanguard.model.report import Coverage, ScannerInfo
+from scanguard.model.report import ScannerInfo
 from scanguard.model.severity import Severity
 
 
@@ -83,26 +82,6 @@ class ScannerOutcome(Model):
     error: str = ""
     error_kind: str = ""
     findings: int = 0
-
-
-class MergedFinding(Model):
-    """One vulnerability in one package, and every scanner instance that reported it."""
-
-    finding: Finding
-    found_by: tuple[str, ...]
-
-
-class MergedReport(Model):
-    """Several scanners' reports on one digest as one; computed once per set of reports."""
-
-    schema_version: Literal[1] = SCHEMA_VERSION
-    digest: str
-    findings: tuple[MergedFinding, ...] = ()
-    compliance: tuple[ComplianceCheck, ...] = ()
-    secrets: tuple[SecretFinding, ...] = ()
-    coverage: Mapping[str, Coverage] = {}
-    """By scanner instance."""
-    confirmed: bool = True
 
 
 class ImageVerdict(Model):

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from scanguard.model.verdict import ImageVerdict, MergedReport, Outcome, Reason, Verdict
+from scanguard.model.merged import MergedReport
+from scanguard.model.verdict import ImageVerdict, Outcome, Reason, Verdict
+from scanguard.render.agreement import agreement_table, differing_lines
 from scanguard.render.document import BLANK, Block, Document, Entries, Line, Span, badge, heading
 from scanguard.render.findings import findings_table
-from scanguard.render.phrases import counts_line, gaps_table
+from scanguard.render.phrases import counts_line, gaps_table, other_lines
 from scanguard.render.text import ago, count, instant, listing
 from scanguard.render.verdict import deployment_kind, error_lines, scanners_block
 
@@ -104,7 +106,11 @@ def _image(
         blocks += error_lines(image.error, image.error_kind, indent=2)
     blocks += [scanners_block(image, now=now, freshness=freshness)] if image.scanners else []
     summary = counts_line(image)
-    blocks.append(Line(summary.spans, indent=2))
+    blocks += [Line(summary.spans, indent=2), *other_lines(report, indent=2)]
+    agreement = agreement_table(report, indent=2)
+    blocks += [BLANK, agreement] if agreement else []
+    differing = differing_lines(report.findings if report else (), limit=_DECIDING_SHOWN, indent=2)
+    blocks += [BLANK, *differing] if differing else []
     gaps = gaps_table(report, indent=2)
     blocks += [BLANK, gaps] if gaps else []
     return [*blocks, *_decided_by(image, report)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from scanguard.model.finding import Finding
-from scanguard.model.verdict import MergedFinding
+from scanguard.model.merged import MergedFinding
 from scanguard.render.document import Column, Line, Span, Table, severity_span
 
 _WIDE = 110
@@ -56,10 +56,15 @@ def _row(merged: MergedFinding) -> tuple[Span, ...]:
         Span(finding.package.name, "strong"),
         Span(finding.package.version),
         Span(", ".join(finding.fixed_versions), "good") if finding.is_fixable else Span("no fix known", "muted"),
-        Span(f"{best_known_id(finding)}{' exploited' if finding.kev else ''}", "dire" if finding.kev else ""),
+        Span(f"{best_known_id(finding)}{_note(finding)}", "dire" if finding.kev else ""),
         Span(", ".join(merged.found_by), "muted"),
         Span(finding.title, "muted"),
     )
+
+
+def _note(finding: Finding) -> str:
+    notes = ((finding.kev, "exploited"), (finding.exempted, "excepted"), (finding.informational, "information"))
+    return "".join(f" {note}" for applies, note in notes if applies)
 
 
 def best_known_id(finding: Finding) -> str:

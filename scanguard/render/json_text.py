@@ -8,7 +8,8 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from scanguard.model.verdict import MergedReport, Verdict
+from scanguard.model.merged import MergedReport
+from scanguard.model.verdict import Verdict
 
 JSON_SCHEMA_VERSION: Final = 1
 """Grows when a key changes its meaning or goes; new keys may come at any time."""

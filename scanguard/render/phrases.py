@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from scanguard.model.image import ResolvedImage
+from scanguard.model.merged import MergedReport
 from scanguard.model.report import CoverageItem, CoverageStatus, ScannerInfo
 from scanguard.model.severity import Severity
-from scanguard.model.verdict import ImageVerdict, MergedReport, ScannerOutcome, ScannerStatus
+from scanguard.model.verdict import ImageVerdict, ScannerOutcome, ScannerStatus
 from scanguard.render.document import Column, Line, Span, Table, joined, severity_span
-from scanguard.render.text import ago, count, short_digest
+from scanguard.render.text import ago, count, listing, short_digest
 
 WORST_FIRST = tuple(sorted(Severity, key=lambda severity: -severity.rank))
 
@@ -29,6 +30,22 @@ def counts_line(image: ImageVerdict) -> Line:
     present = [severity for severity in WORST_FIRST if image.counts.get(severity)]
     spans = joined(severity_span(severity, _counted(severity, image.counts)) for severity in present)
     return Line((Span(f"{count(total, 'finding')}: "), *spans, Span(f"; {image.fixable:,} can be fixed")))
+
+
+def other_lines(report: MergedReport | None, *, indent: int = 0) -> list[Line]:
+    """Credentials and failed compliance checks, a line each, where there are any."""
+    lines = []
+    if report and report.secrets:
+        places = [f"{one.rule} in {one.path}" + (f":{one.line}" if one.line else "") for one in report.secrets]
+        told = f"{count(len(places), 'credential')} left in the image: {listing(places)}"
+        lines.append(Line.of(Span(told, "bad"), indent=indent))
+    failed = [check for check in report.compliance if check.passed is False] if report else []
+    if report and report.compliance:
+        names = f": {listing([check.title or check.id for check in failed])}" if failed else ""
+        total = len(report.compliance)
+        told = f"{count(len(failed), 'check')} of {total:,} failed{names}"
+        lines.append(Line.of(Span(told, "notice" if failed else ""), indent=indent))
+    return lines
 
 
 def _counted(severity: Severity, counts: Mapping[Severity, int]) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from scanguard.model.merged import MergedFinding, MergedReport
 from scanguard.model.severity import Severity
-from scanguard.model.verdict import ImageVerdict, MergedFinding, MergedReport, Verdict
+from scanguard.model.verdict import ImageVerdict, Verdict
 from scanguard.render.document import Column, Document, Line, Span, Table, badge, severity_span
 from scanguard.render.text import ago, listing, short_digest, short_id
 

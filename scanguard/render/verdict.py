@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from scanguard.model.merged import MergedReport
 from scanguard.model.severity import Severity
-from scanguard.model.verdict import ImageVerdict, MergedReport, Outcome, Reason, Verdict
+from scanguard.model.verdict import ImageVerdict, Outcome, Reason, Verdict
 from scanguard.render.advice import advice_for
+from scanguard.render.agreement import agreement_table
 from scanguard.render.document import BLANK, Block, Column, Document, Entries, Line, Span, Table, badge, severity_span
 from scanguard.render.findings import findings_table
-from scanguard.render.phrases import WORST_FIRST, counts_line, gaps_table, resolved_line, scanner_line
+from scanguard.render.phrases import WORST_FIRST, counts_line, gaps_table, other_lines, resolved_line, scanner_line
 from scanguard.render.text import listing, short_id, span_of
 
 _KINDS = {
@@ -76,7 +78,9 @@ def _image_blocks(
         blocks.append(Line.of(Span("Its stored report cannot be found; only the counts are left.", "odd"), indent=2))
     if not image.scanners:
         return [*blocks, Line(counts_line(image).spans, indent=2)]
-    blocks += [BLANK, counts_line(image)]
+    blocks += [BLANK, counts_line(image), *other_lines(report)]
+    agreement = agreement_table(report)
+    blocks += [BLANK, agreement] if agreement else []
     gaps = gaps_table(report)
     return [*blocks, BLANK, gaps] if gaps else blocks
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from scanguard.app import App
-    from scanguard.model.verdict import MergedReport, Verdict
+    from scanguard.model.merged import MergedReport
+    from scanguard.model.verdict import Verdict
     from scanguard.server.door import Door
 
 MAX_ID: Final = 128

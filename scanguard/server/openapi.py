@@ -13,7 +13,8 @@ from scanguard.app.stored import PRIVATE_KEYS
 from scanguard.engine.dead import DeadKind
 from scanguard.engine.documents import OutboxItem
 from scanguard.model.base import Model
-from scanguard.model.verdict import MergedReport, Verdict
+from scanguard.model.merged import MergedReport
+from scanguard.model.verdict import Verdict
 from scanguard.render.json_text import JSON_SCHEMA_VERSION
 from scanguard.server.access import KEY_HEADERS, KEY_PARAMETER
 from scanguard.server.body import JSON_TYPES

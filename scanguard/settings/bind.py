@@ -133,7 +133,7 @@ class _Binder:
         """An instance is used as what its plugin is."""
         for name, chain in settings.chains.items():
             scanners = chain.scanners
-            listed = (*(scanners.use or ()), *scanners.add, *(scanners.fallback or ()))
+            listed = (*(scanners.use or ()), *scanners.add, *(scanners.fallback or ()), *(scanners.trust or ()))
             self._check_kind(listed, "scanner", ("chains", name, "scanners"))
             self._check_kind((*(chain.sinks.use or ()), *chain.sinks.add), "sink", ("chains", name, "sinks"))
             uses = (*(chain.notifiers.use or ()), *chain.notifiers.add)

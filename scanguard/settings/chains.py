@@ -51,6 +51,7 @@ class EffectiveChain:
     require: Literal["all", "any"] = "all"
     fallback: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    trust: tuple[str, ...] = ()
     freshness: timedelta = DEFAULT_FRESHNESS
     deadline: timedelta = DEFAULT_DEADLINE
     policies: tuple[PolicyUse, ...] = ()
@@ -138,6 +139,8 @@ def _laid_over(below: EffectiveChain, chain: Chain, path: KeyPath, document: Doc
         note("scanners.require")
     if chain.scanners.fallback is not None:
         note("scanners.fallback")
+    if chain.scanners.trust is not None:
+        note("scanners.trust")
     for key in ("freshness", "deadline"):
         if getattr(chain, key) is not None:
             note(key)
@@ -156,6 +159,7 @@ def _laid_over(below: EffectiveChain, chain: Chain, path: KeyPath, document: Doc
         scanners=tuple(dict.fromkeys((*scanners, *chain.scanners.add))),
         require=chain.scanners.require or below.require,
         fallback=below.fallback if chain.scanners.fallback is None else chain.scanners.fallback,
+        trust=below.trust if chain.scanners.trust is None else chain.scanners.trust,
         freshness=chain.freshness or below.freshness,
         deadline=chain.deadline or below.deadline,
         policies=(*inherited, *own),

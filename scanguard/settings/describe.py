@@ -121,6 +121,8 @@ def explain_chain(chain: EffectiveChain) -> ChainExplanation:
     ]
     if chain.fallback:
         values.append(_value(chain, "scanners.fallback", ", then ".join(chain.fallback)))
+    if chain.trust:
+        values.append(_value(chain, "scanners.trust", ", then ".join(chain.trust) + ", then the highest"))
     values += [_value(chain, "freshness", _words(chain.freshness)), _value(chain, "deadline", _words(chain.deadline))]
     for use in chain.policies:
         options = ", ".join(f"{key}: {_flow(value)}" for key, value in use.policy.options.items())

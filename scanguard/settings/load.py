@@ -93,8 +93,8 @@ def _unknown_instances(settings: Settings, document: Document) -> list[str]:
     for name, chain in settings.chains.items():
         at: KeyPath = ("chains", name)
         scanners = chain.scanners
-        for part, names in (("use", scanners.use), ("add", scanners.add), ("fallback", scanners.fallback)):
-            named += [((*at, "scanners", part, n), one) for n, one in enumerate(names or ())]
+        for part in ("use", "add", "fallback", "trust"):
+            named += [((*at, "scanners", part, n), one) for n, one in enumerate(getattr(scanners, part) or ())]
         named += [((*at, "sinks", n), one) for n, one in enumerate((*(chain.sinks.use or ()), *chain.sinks.add))]
         uses = (*(chain.notifiers.use or ()), *chain.notifiers.add)
         named += [((*at, "notifiers", n, "use"), one.use) for n, one in enumerate(uses)]

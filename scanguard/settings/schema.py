@@ -107,6 +107,11 @@ class Scanners(Model):
     fallback: tuple[InstanceName, ...] | None = Field(
         default=None, description="Instances asked one after another, each when the one before it failed."
     )
+    trust: tuple[InstanceName, ...] | None = Field(
+        default=None,
+        description="Whose severity counts where several scanners report a finding: the first of these that states "
+        "one. Default: the highest that anybody states.",
+    )
 
 
 class Policies(Model):

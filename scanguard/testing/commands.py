@@ -15,7 +15,8 @@ from scanguard.app.dead_letters import DeadLetterDesk
 from scanguard.cli.context import CliContext
 from scanguard.cli.root import cli
 from scanguard.hooks import PluginContext
-from scanguard.model.verdict import MergedReport, Verdict
+from scanguard.model.merged import MergedReport
+from scanguard.model.verdict import Verdict
 from scanguard.ports import ALL_LANES, Backend, Lane
 from scanguard.testing.memory import MemoryBackend
 from scanguard.testing.rig import Rig

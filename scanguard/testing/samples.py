@@ -9,19 +9,10 @@ from datetime import UTC, date, datetime, timedelta
 from scanguard.model.deployment import Container, Deployment, Event
 from scanguard.model.finding import Finding, Kev, Package
 from scanguard.model.image import Platform, ResolvedImage
+from scanguard.model.merged import MergedFinding, MergedReport
 from scanguard.model.report import Coverage, CoverageItem, CoverageStatus, ScannerInfo, count_severities
 from scanguard.model.severity import Severity
-from scanguard.model.verdict import (
-    ChainChoice,
-    ImageVerdict,
-    MergedFinding,
-    MergedReport,
-    Outcome,
-    Reason,
-    ScannerOutcome,
-    ScannerStatus,
-    Verdict,
-)
+from scanguard.model.verdict import ChainChoice, ImageVerdict, Outcome, Reason, ScannerOutcome, ScannerStatus, Verdict
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 """The moment that every sample's ages count from."""
@@ -57,17 +48,15 @@ def sample_finding(
 ) -> MergedFinding:
     """One vulnerability of a Debian package, found by ``osv``."""
     purl = f"pkg:deb/debian/{package}@{installed}"
-    return MergedFinding(
-        finding=Finding(
-            id=vulnerability,
-            package=Package(purl=purl, name=package, version=installed, ecosystem="Debian:10"),
-            fixed_versions=(fixed,) if fixed else (),
-            severity=Severity(severity),
-            title=title,
-            kev=Kev(added=date(2022, 1, 10)) if vulnerability == "CVE-2019-3462" else None,
-        ),
-        found_by=("osv",),
+    finding = Finding(
+        id=vulnerability,
+        package=Package(purl=purl, name=package, version=installed, ecosystem="Debian:10"),
+        fixed_versions=(fixed,) if fixed else (),
+        severity=Severity(severity),
+        title=title,
+        kev=Kev(added=date(2022, 1, 10)) if vulnerability == "CVE-2019-3462" else None,
     )
+    return MergedFinding(finding=finding, found_by=("osv",))
 
 
 def sample_image(name: str = "shop.example/web:1.4") -> ResolvedImage:

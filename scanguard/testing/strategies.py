@@ -17,9 +17,10 @@ from scanguard.hooks import Notice
 from scanguard.model.deployment import Container, Deployment, Event
 from scanguard.model.finding import Cvss, Finding, Package
 from scanguard.model.image import Platform, ResolvedImage
+from scanguard.model.merged import MergedFinding, MergedReport
 from scanguard.model.report import Coverage, CoverageItem, CoverageStatus, ScannerInfo, ScanReport, count_severities
 from scanguard.model.severity import Severity
-from scanguard.model.verdict import ChainChoice, ImageVerdict, MergedFinding, MergedReport, Outcome, Reason, Verdict
+from scanguard.model.verdict import ChainChoice, ImageVerdict, Outcome, Reason, Verdict
 
 _WORDS: Final = st.from_regex(r"[a-z][a-z0-9-]{0,15}", fullmatch=True)
 _TEXTS: Final = st.text(max_size=200)

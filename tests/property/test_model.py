@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from scanguard.model.base import SCHEMA_VERSION
+from scanguard.model.merged import MergedReport
 from scanguard.model.severity import Severity
-from scanguard.model.verdict import MergedReport, Outcome, Verdict
+from scanguard.model.verdict import Outcome, Verdict
 from scanguard.testing import strategies
 from scanguard.testing.samples import sample_report, sample_verdict
 

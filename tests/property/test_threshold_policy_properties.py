@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from scanguard.builtin.threshold import Rule, ThresholdConfig, ThresholdPolicy
 from scanguard.hooks import PolicyInput
+from scanguard.model.merged import MergedFinding, MergedReport
 from scanguard.model.report import Coverage, CoverageItem, CoverageStatus
 from scanguard.model.severity import Severity
-from scanguard.model.verdict import MergedFinding, MergedReport, Outcome, PolicyDecision, ScannerStatus
+from scanguard.model.verdict import Outcome, PolicyDecision, ScannerStatus
 from scanguard.testing.contexts import make_context
 from scanguard.testing.samples import (
     NOW,

@@ -20,16 +20,17 @@ from scanguard.errors import (
     ScannerThrottledError,
     ScannerUnavailableError,
 )
+from scanguard.model.rate import Rate
 from scanguard.model.report import CoverageStatus
 from scanguard.model.verdict import Outcome, ScannerStatus
 from scanguard.ports import MessageKind, Outgoing, RecordQuery
 from scanguard.testing.rig import Rig, digest_of
 
 
-async def judged(rig: Rig, resource: str, *images: str, force: bool = False) -> str:
+async def judged(rig: Rig, resource: str, *images: str, force: bool = False, minutes: float = 240) -> str:
     rig.deploy(resource, *images)
     name = await rig.announce(resource, force=force)
-    await rig.run()
+    await rig.run(minutes=minutes)
     return name
 
 
@@ -263,6 +264,32 @@ async def test_a_fallback_starts_when_the_scanner_before_it_failed_and_only_then
         ("one", "failed", False),
         ("two", "done", True),
     ]
+
+
+async def test_a_fallback_starts_too_when_the_quota_is_used_up_until_after_the_deadline() -> None:
+    rig = Rig(scanners=("one", "two"))
+    rig.plan = replace(rig.plan, scanners=(), fallback=("one", "two"))
+    rig.rates = (Rate.parse("1/h"),)  # of each
+    first = await judged(rig, "/a", "app:1", minutes=5)
+    second = await judged(rig, "/b", "app:2", minutes=5)
+
+    assert rig.verdict(first).outcome is rig.verdict(second).outcome is Outcome.PASS
+    assert [(s.instance, s.status.value, s.needed) for s in rig.verdict(second).images[0].scanners] == [
+        ("one", "pending", False),
+        ("two", "done", True),
+    ]
+    await rig.run()
+    assert [s.status.value for s in rig.verdict(second).images[0].scanners] == ["done", "done"], "late, and kept"
+    assert rig.open_rows() == []
+
+
+async def test_a_fallback_starts_too_when_the_service_wants_to_be_left_alone_until_after_the_deadline() -> None:
+    rig = Rig(scanners=("one", "two"))
+    rig.plan = replace(rig.plan, scanners=(), fallback=("one", "two"))
+    rig.scanners["one"].faults = [ScannerThrottledError("later", retry_after_s=7200)]
+    name = await judged(rig, "/a", "app:1", minutes=5)
+    assert rig.verdict(name).outcome is Outcome.PASS
+    assert rig.scanners["two"].submitted
 
 
 async def test_one_stuck_destination_does_not_delay_another_and_is_retried() -> None:

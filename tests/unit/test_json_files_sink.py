@@ -14,7 +14,8 @@ from scanguard.builtin.json_files import JsonFilesConfig, JsonFilesSink, StoredR
 from scanguard.builtin.json_names import safe_key, safe_name
 from scanguard.errors import SinkError
 from scanguard.hooks import Notice
-from scanguard.model.verdict import ImageVerdict, MergedReport, Outcome
+from scanguard.model.merged import MergedReport
+from scanguard.model.verdict import ImageVerdict, Outcome
 from scanguard.testing.contexts import make_context
 from scanguard.testing.samples import sample_image_verdict, sample_report, sample_verdict
 

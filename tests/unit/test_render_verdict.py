@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanguard import errors
+from scanguard.model.merged import MergedReport
 from scanguard.model.report import Coverage
-from scanguard.model.verdict import MergedReport, Outcome, Reason
+from scanguard.model.verdict import Outcome, Reason
 from scanguard.render.advice import _ADVICE, advice_for
 from scanguard.render.document import Document, Table, words
 from scanguard.render.draw import Canvas, draw

@@ -19,9 +19,10 @@ from scanguard.errors import ScannerThrottledError
 from scanguard.hooks import Notice, ScanRequest, Ticket
 from scanguard.http import HttpFactory, TimeoutException, TransportError
 from scanguard.model.deployment import Event
+from scanguard.model.merged import MergedReport
 from scanguard.model.reference import ImageReference
 from scanguard.model.report import ScanReport
-from scanguard.model.verdict import MergedReport, Verdict
+from scanguard.model.verdict import Verdict
 from scanguard.testing import (
     NOW,
     Answer,

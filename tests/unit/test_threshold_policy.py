@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from scanguard.builtin.threshold import ThresholdConfig, ThresholdPolicy
 from scanguard.hooks import PolicyInput
 from scanguard.model.finding import SecretFinding
+from scanguard.model.merged import MergedFinding, MergedReport
 from scanguard.model.report import Coverage, CoverageItem, CoverageStatus
-from scanguard.model.verdict import MergedFinding, MergedReport, Outcome, PolicyDecision, ScannerOutcome
+from scanguard.model.verdict import Outcome, PolicyDecision, ScannerOutcome
 from scanguard.testing.contexts import make_context
 from scanguard.testing.samples import (
     NOW,
@@ -187,3 +188,56 @@ def test_a_wrong_configuration_names_the_key(config: dict[str, Any], key: str) -
     with pytest.raises(ValidationError) as caught:
         ThresholdConfig.model_validate(config)
     assert key in caught.value.errors()[0]["loc"]
+
+
+def by(*scanners: str, severity: str = "CRITICAL", **changes: bool) -> MergedFinding:
+    """A finding that these scanners report."""
+    one = sample_finding("CVE-2024-9", severity, "zlib", installed="1")
+    return MergedFinding(finding=one.finding.model_copy(update=changes), found_by=scanners)
+
+
+def seen_by(*scanners: str, findings: list[MergedFinding]) -> MergedReport:
+    whole = sample_report(gaps=False, findings=findings)
+    return whole.model_copy(update={"coverage": dict.fromkeys(scanners, whole.coverage["osv"])})
+
+
+@pytest.mark.parametrize(
+    ("agree", "found_by", "looked", "expected"),
+    [
+        pytest.param(1, ("a",), ("a", "b", "c"), Outcome.FAIL, id="one-is-enough"),
+        pytest.param(2, ("a",), ("a", "b", "c"), Outcome.PASS, id="one-of-two-needed"),
+        pytest.param(2, ("a", "b"), ("a", "b", "c"), Outcome.FAIL, id="two-of-three"),
+        pytest.param("all", ("a", "b"), ("a", "b", "c"), Outcome.PASS, id="not-all"),
+        pytest.param("all", ("a", "b", "c"), ("a", "b", "c"), Outcome.FAIL, id="all"),
+        pytest.param(2, ("a",), ("a",), Outcome.FAIL, id="nobody-else-looked"),
+        pytest.param(2, ("a", "a@deep"), ("a", "a@deep", "b"), Outcome.PASS, id="profiles-of-one-are-one-voice"),
+    ],
+)
+async def test_a_rule_may_ask_for_scanners_to_agree(
+    agree: int | str, found_by: tuple[str, ...], looked: tuple[str, ...], expected: Outcome
+) -> None:
+    merged = seen_by(*looked, findings=[by(*found_by)])
+    decision = await judge({"fail": {"severity": "CRITICAL", "agree": agree}}, merged)
+    assert decision.outcome is expected
+
+
+async def test_what_is_told_for_information_only_never_fails_and_never_warns() -> None:
+    findings = [by("osv", informational=True), by("osv", severity="UNKNOWN", informational=True)]
+    config = {"fail": {"severity": "NEGLIGIBLE"}, "unknown": "fail"}
+    decision = await judge(config, seen_by("osv", findings=findings))
+    assert decision.outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        pytest.param({}, Outcome.FAIL, id="by-default"),
+        pytest.param({"exemptions": "count"}, Outcome.FAIL, id="said"),
+        pytest.param({"exemptions": "honour"}, Outcome.PASS, id="honoured"),
+    ],
+)
+async def test_exemptions_of_a_scanners_own_console_count_only_if_the_chain_says_so(
+    config: dict[str, Any], expected: Outcome
+) -> None:
+    decision = await judge(config, seen_by("osv", findings=[by("osv", exempted=True)]))
+    assert decision.outcome is expected

@@ -12,7 +12,8 @@ from scanguard.builtin.webhook_config import WebhookConfig
 from scanguard.builtin.webhook_message import build_message
 from scanguard.hooks import Notice
 from scanguard.model.finding import Kev
-from scanguard.model.verdict import MergedFinding, MergedReport, Outcome, Reason
+from scanguard.model.merged import MergedFinding, MergedReport
+from scanguard.model.verdict import Outcome, Reason
 from scanguard.testing.contracts.delivery import sample_notice
 from scanguard.testing.samples import (
     failed_scanner,

@@ -9,7 +9,8 @@ import pytest
 
 from scanguard.errors import PolicyError, ScanguardError
 from scanguard.hooks import PluginContext, Policy, PolicyInput, PolicySpec
-from scanguard.model.verdict import MergedReport, Outcome, PolicyDecision, ScannerOutcome, ScannerStatus
+from scanguard.model.merged import MergedReport
+from scanguard.model.verdict import Outcome, PolicyDecision, ScannerOutcome, ScannerStatus
 from scanguard.testing.contracts.base import PluginContract
 from scanguard.testing.samples import NOW, sample_image_verdict, sample_report, sample_scanner, sample_verdict
 
