@@ -114,6 +114,9 @@ def main(*, full: bool) -> None:
     serve = [sys.executable, str(Path(__file__).with_name("serve.py")), "--full" if full else "--quick"]
     console.print("The service")
     subprocess.run(serve, check=True)  # noqa: S603  # a file beside this one
+    console.print("\nReports of Trivy")
+    trivy = [sys.executable, str(Path(__file__).with_name("trivy_parsing.py"))]
+    subprocess.run(trivy, check=True)  # noqa: S603  # a file beside this one
 
 
 if __name__ == "__main__":

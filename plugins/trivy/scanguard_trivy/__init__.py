@@ -1,0 +1,1 @@
+"""Trivy scanner plugin for scanguard."""
