@@ -59,6 +59,17 @@ class Simulation:
         """Real seconds of a simulated time."""
         return simulated_s / self.scenario.speed
 
+    @property
+    def pending(self) -> int:
+        """Scans under way: asked for, and not there yet."""
+        scans = sum(self.status(scan) in ("PENDING", "RUNNING") for scan in self.scans.values())
+        now = self.now()
+        waiting = (self.images.content(key) for key in self._seen)
+        ingesting = sum(
+            content is not None and now - self._seen[content.key] < content.latency_s for content in waiting
+        )
+        return scans + ingesting
+
     # --- who asks ---------------------------------------------------------------------------------------
 
     def log_in(self, username: str, password: str) -> str | None:
