@@ -63,8 +63,8 @@ class Scene:
 
 
 SCENES: Final = {
-    "platform": Scene("platform API at its limits"),
-    "hourly": Scene("300 an hour", limits=("300/h", "30/m"), speed=60.0, for_s=2 * 3600.0),
+    "platform": Scene("platform API at its limits", scans=1_050, latency_s=200.0),
+    "hourly": Scene("300 an hour", limits=("300/h", "30/m"), speed=20.0, for_s=1.5 * 3600.0),
     "faults": Scene("20 % faults, two workers killed with -9", fault_rate=0.2, workers=2, kills=2, speed=12.0),
 }
 
@@ -77,6 +77,7 @@ class Figures:
     asked: int = 0
     finished: int = 0
     unknown_waiting: int = 0
+    dead_letters: int = 0
     lost: int = 0
     false_clean: int = 0
     most_pending: int = 0
@@ -103,6 +104,7 @@ class Figures:
             ("asked for", f"{self.asked:,}"),
             ("finished", f"{self.finished:,}"),
             ("unknown, and still waiting", f"{self.unknown_waiting:,}"),
+            ("given up, visibly: dead letters", f"{self.dead_letters:,}"),
             ("lost", f"{self.lost}"),
             ("clean without a report", f"{self.false_clean}"),
             ("pending at once, at most", f"{self.most_pending:,}"),
@@ -261,7 +263,11 @@ async def _judge(backend: Backend, names: list[str], figures: Figures) -> None:
         if verdict is not None and _is_whole(verdict):
             figures.finished += 1
         elif stored is not None and stored.document.state is not AssessmentState.DEAD:
-            figures.unknown_waiting += verdict is None or verdict.outcome is Outcome.UNKNOWN
+            gave_up = verdict is not None and any(
+                one.status is ScannerStatus.FAILED for image in verdict.images for one in image.scanners
+            )
+            figures.dead_letters += gave_up
+            figures.unknown_waiting += not gave_up and (verdict is None or verdict.outcome is Outcome.UNKNOWN)
         else:
             figures.lost += 1
         if verdict is not None and verdict.outcome is Outcome.PASS and not _is_whole(verdict):

@@ -16,6 +16,7 @@ from scanguard.engine.guard import call_plugin
 from scanguard.engine.lease import Lease
 from scanguard.engine.messages import poll_message
 from scanguard.engine.plan import HostedScanner
+from scanguard.engine.quota import Errand
 from scanguard.engine.store import read_document
 from scanguard.engine.transitions import ScanOutcome
 from scanguard.engine.turns import is_now
@@ -140,7 +141,7 @@ class Polling:
             return []
         if await is_now(self._context, hosted, poller.slot):
             return None
-        turn = await self._context.quotas.take(hosted, hosted.spec.requests_per_call, bulk=False, poll=True)
+        turn = await self._context.quotas.take(hosted, hosted.spec.requests_per_call, bulk=False, errand=Errand.POLL)
         if turn.booked and turn.at <= now:
             return None
         later = poller.model_copy(

@@ -1,8 +1,9 @@
 """Quotas of scanner instances, kept by all workers together: every request has a slot, now or later.
 
-Whoever has to wait is told when its turn is, and waits as a message that nobody sees until then. Fresh work may
-use a quota up; polls leave a fifth of it to submits, and bulk work leaves a fifth to fresh work and stands behind
-whatever fresh work is waiting for.
+Whoever has to wait is told when its turn is, and waits as a message that nobody sees until then. What was begun goes
+before what was not: submits book a minute ahead only, so that results and polls are not kept waiting by everything that
+is still to be begun; polls leave a fifth to submits. Bulk work leaves a fifth to fresh work and stands behind whatever
+fresh work is waiting for.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
 from typing import ClassVar, Final
 
 from scanguard.engine.documents import Document
@@ -24,6 +26,16 @@ POLL_SHARE: Final = 0.8
 BULK_SHARE: Final = 0.8
 BULK_AHEAD_S: Final = 30.0
 """Bulk work books no slot further ahead: what comes later may be fresh."""
+SUBMIT_AHEAD_S: Final = 60.0
+"""Submits book no slot further ahead: what comes later may finish a scan that has begun."""
+
+
+class Errand(Enum):
+    """What requests are for."""
+
+    SUBMIT = auto()
+    POLL = auto()
+    RESULT = auto()
 
 
 class Quota(Document):
@@ -63,7 +75,7 @@ class Quotas:
         self._store = store
         self._clock = clock
 
-    async def take(self, hosted: HostedScanner, count: int, *, bulk: bool, poll: bool) -> Turn:
+    async def take(self, hosted: HostedScanner, count: int, *, bulk: bool, errand: Errand) -> Turn:
         """Book the next free slot for ``count`` requests; at once where no rate limits the instance."""
         now = self._clock.now()
         stored = await self._store.get(Quota, hosted.base)
@@ -78,7 +90,7 @@ class Quotas:
 
         def change(quota: Quota) -> tuple[Quota, None] | None:
             nonlocal turn
-            changed, turn = _taken(quota, hosted, now, count, bulk=bulk, poll=poll)
+            changed, turn = _taken(quota, hosted, now, count, bulk=bulk, errand=errand)
             return changed, None
 
         await self._store.update(Quota, hosted.base, "", change, known=stored)
@@ -116,16 +128,16 @@ class Quotas:
 
 
 def _taken(
-    quota: Quota, hosted: HostedScanner, now: datetime, count: int, *, bulk: bool, poll: bool
+    quota: Quota, hosted: HostedScanner, now: datetime, count: int, *, bulk: bool, errand: Errand
 ) -> tuple[Quota, Turn]:
     book = _book(quota, hosted)
     behind = [quota.closed_until, quota.fresh_until if bulk else None]
     grant = book.take(
         now.timestamp(),
         count,
-        (POLL_SHARE if poll else 1.0) * (BULK_SHARE if bulk else 1.0),
+        (POLL_SHARE if errand is Errand.POLL else 1.0) * (BULK_SHARE if bulk else 1.0),
         not_before=max((moment.timestamp() for moment in behind if moment), default=0.0),
-        ahead_s=BULK_AHEAD_S if bulk else HORIZON_S,
+        ahead_s=BULK_AHEAD_S if bulk else SUBMIT_AHEAD_S if errand is Errand.SUBMIT else HORIZON_S,
     )
     at = max(now, datetime.fromtimestamp(grant.at, UTC))
     update: dict[str, object] = {"taken": _dumped(book)}

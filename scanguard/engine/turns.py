@@ -9,7 +9,7 @@ from scanguard.engine.context import EngineContext
 from scanguard.engine.documents import ScanTask, TaskState
 from scanguard.engine.messages import passed_over, scan_message
 from scanguard.engine.plan import HostedScanner, Progress
-from scanguard.engine.quota import Turn
+from scanguard.engine.quota import Errand, Turn
 from scanguard.engine.slots import SlotBook
 from scanguard.engine.store import Stored
 from scanguard.errors import ConflictError, ScanguardError
@@ -37,8 +37,7 @@ class Turns:
         count = requests_of(task, hosted)
         if count == 0:
             return None
-        is_poll = task.state is TaskState.SUBMITTED
-        turn = await self._context.quotas.take(hosted, count, bulk=task.priority is Lane.BULK, poll=is_poll)
+        turn = await self._context.quotas.take(hosted, count, bulk=task.priority is Lane.BULK, errand=_errand(task))
         if turn.booked and turn.at <= self._context.now():
             return None
         return await self._postpone(stored, hosted, turn, count)
@@ -61,6 +60,13 @@ class Turns:
             await self._context.quotas.give_back(hosted, turn, count)
         self._context.observe(Progress("", task.digest, task.instance, "waiting", f"for its turn, {at:%H:%M:%S} UTC"))
         return [Outgoing(scan_message(waiting), at), *passed_over(waiting, self._context.now())]
+
+
+def _errand(task: ScanTask) -> Errand:
+    """A ticket that says how much it needs is about to give its result."""
+    if task.state is not TaskState.SUBMITTED:
+        return Errand.SUBMIT
+    return Errand.POLL if task.ticket_requests is None else Errand.RESULT
 
 
 async def is_now(context: EngineContext, hosted: HostedScanner, slot: datetime | None) -> bool:

@@ -146,3 +146,16 @@ async def test_profiles_of_an_instance_share_its_quota_and_its_pauses() -> None:
     first, second = sorted(at for scanner in rig.scanners.values() for _, at in scanner.calls)
     assert first == start
     assert second >= start + timedelta(minutes=1)
+
+
+async def test_what_was_begun_is_finished_before_everything_else_is_begun() -> None:
+    rig = Rig()
+    rig.rates = (Rate.parse("300/h"), Rate.parse("30/m"))
+    rig.scanners["one"].wait_s = 180
+    rig.scanners["one"].stages = [None, 2]
+    names = await announced(rig, 400)
+    await rig.run(minutes=120)
+
+    done = sum(rig.verdict(name).outcome is Outcome.PASS for name in names if name in rig.memory.records.verdicts)
+    assert done >= 100, "four requests each: at most 150 in two hours"
+    assert most_within(times(rig), timedelta(hours=1)) <= 300

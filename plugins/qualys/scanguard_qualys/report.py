@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
-from scanguard.errors import ScannerOutputError
+from scanguard.errors import ScannerOutputError, ScannerUnavailableError
 from scanguard_qualys.detection import Control, Detection, Kind, Software
 
 _LATEST_MS: Final = 4_102_444_800_000  # the year 2100
@@ -242,15 +242,23 @@ class Results(_Answer):
 
 
 def read(model: type[_T], data: bytes, what: str, *, list_as: str = "") -> _T:
-    """An answer as a model; ScannerOutputError, which names the field and repeats nothing of the body.
+    """An answer as a model; errors name the field and repeat nothing of the body.
 
-    ``list_as`` names the field that a bare list is read into.
+    Args:
+        model: What it is read as.
+        data: The body, or a file.
+        what: What it is, in words.
+        list_as: The field that a bare list is read into.
+
+    Raises:
+        ScannerUnavailableError: It is no JSON: something between us and the service answers, and may go away.
+        ScannerOutputError: It is JSON, but not what was due.
     """
     try:
         document: Any = json.loads(data)
     except (ValueError, RecursionError) as exc:
         kind = "HTML" if data.lstrip()[:1] == b"<" else "no JSON"
-        raise ScannerOutputError(
+        raise ScannerUnavailableError(
             f"{what} is {kind}, where JSON was due; check `url`, and that no login page or proxy answers",
             plugin="qualys",
         ) from exc

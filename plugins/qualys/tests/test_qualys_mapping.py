@@ -14,7 +14,7 @@ from scanguard_qualys.detection import Control, Detection, Software
 from scanguard_qualys.mapping import severity_of, to_checks, to_findings
 from scanguard_qualys.report import Compliance, ImageRecord, Results, Vulnerability, VulnerabilityPage, read
 
-from scanguard.errors import ScannerOutputError
+from scanguard.errors import ScannerOutputError, ScannerUnavailableError
 from scanguard.model.severity import Severity
 
 SAMPLE: dict[str, Any] = {
@@ -158,7 +158,7 @@ ODD = st.dictionaries(st.sampled_from(list(SAMPLE)), JUNK, max_size=6).map(lambd
 @pytest.mark.parametrize("model", [VulnerabilityPage, Results, Compliance, ImageRecord])
 @given(st.binary(max_size=200) | JUNK.map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_are_an_answer_or_the_right_error(model: Any, data: bytes) -> None:
-    with contextlib.suppress(ScannerOutputError):
+    with contextlib.suppress(ScannerOutputError, ScannerUnavailableError):
         assert isinstance(read(model, data, "an answer", list_as="details"), model)
 
 

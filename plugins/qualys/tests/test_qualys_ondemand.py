@@ -92,7 +92,7 @@ async def test_a_result_of_another_image_is_refused(simulate: Simulate, scanner_
         pytest.param({"password": "x"}, ScannerAuthError, "refuses the credentials", id="credentials"),
         pytest.param({"any_image": False}, ScanTargetNotFoundError, "does not find", id="unknown-image"),
         pytest.param({"limits": ({"rate": "1/h"},)}, ScannerThrottledError, "429", id="limit"),
-        pytest.param({"faults": ({"kind": "html"},)}, ScannerOutputError, "HTML, where JSON was due", id="html"),
+        pytest.param({"faults": ({"kind": "html"},)}, ScannerUnavailableError, "HTML, where JSON was due", id="html"),
         pytest.param({"faults": ({"kind": "hang"},)}, ScannerUnavailableError, "within 0.3 s", id="hang"),
         pytest.param({"faults": ({"kind": "reset"},)}, ScannerUnavailableError, "cannot be reached", id="reset"),
         pytest.param({"faults": ({"kind": "error_body"},)}, ScannerUnavailableError, "500", id="error-in-a-200"),

@@ -113,7 +113,10 @@ class QscannerScanner:
         return meaning
 
     def _report(self, request: ScanRequest, folder: Path, ended: Ended, started_at: datetime) -> ScanReport:
-        sarif = read(Sarif, self._file(folder, "-Report.sarif.json"), "QScanner's report")
+        try:
+            sarif = read(Sarif, self._file(folder, "-Report.sarif.json"), "QScanner's report")
+        except ScannerUnavailableError as exc:  # a file does not get better by waiting
+            raise ScannerOutputError(exc.message, plugin="qualys") from exc
         inventory = self._inventory(folder)
         artifacts = [artifact.properties for run in sarif.runs for artifact in run.artifacts]
         identity = inventory.metadata.target.image

@@ -1,0 +1,1 @@
+"""Scanner plugin for scanguard: reports that other tools have left."""

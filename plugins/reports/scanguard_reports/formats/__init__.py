@@ -1,0 +1,1 @@
+"""One module for each format: ``recognises(document)`` and a pure ``read(document)``."""
