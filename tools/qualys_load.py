@@ -64,7 +64,7 @@ class Scene:
 
 SCENES: Final = {
     "platform": Scene("platform API at its limits", scans=1_050, latency_s=200.0),
-    "hourly": Scene("300 an hour", limits=("300/h", "30/m"), speed=20.0, for_s=1.5 * 3600.0),
+    "hourly": Scene("300 an hour", limits=("300/h", "30/m"), speed=6.0, for_s=1.25 * 3600.0),
     "faults": Scene("20 % faults, two workers killed with -9", fault_rate=0.2, workers=2, kills=2, speed=12.0),
 }
 

@@ -136,7 +136,7 @@ def test_the_path_of_a_report_names_what_is_asked_for() -> None:
     ["report.json", "{hex}/../x", "/{hex}", "{hex!r}", "{hex:>9}", "{digest}", "{0}{hex}", "{hex", "..{hex}", ""],
 )
 def test_a_path_that_is_unsafe_or_names_no_image_is_refused(template: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         check_template(template)
 
 

@@ -23,11 +23,15 @@ _METHODS: Final = {"CVSSv2": "2.0", "CVSSv3": "3.0", "CVSSv31": "3.1", "CVSSv4":
 
 
 class Property(Foreign):
+    """A name and a value."""
+
     name: Text = ""
     value: Text = ""
 
 
 class Component(Foreign):
+    """A component, with those inside it."""
+
     ref: Text = Field(default="", alias="bom-ref")
     group: Text = ""
     name: Text = ""
@@ -38,30 +42,42 @@ class Component(Foreign):
 
 
 class Named(Foreign):
+    """A tool."""
+
     name: Text = ""
     version: Text = ""
 
 
 class Tools(Foreign):
+    """The tools, as newer versions list them."""
+
     components: Annotated[tuple[Named, ...], Nullable] = ()
 
 
 class Metadata(Foreign):
+    """What the document, or the report, is about."""
+
     timestamp: Moment = None
     tools: Tools | tuple[Named, ...] | None = None
     component: Component | None = None
 
 
 class Source(Foreign):
+    """Where something comes from."""
+
     name: Text = ""
     url: Text = ""
 
 
 class Reference(Foreign):
+    """The same vulnerability elsewhere."""
+
     id: Text = ""
 
 
 class Rating(Foreign):
+    """A rating of a vulnerability."""
+
     source: Source | None = None
     score: Score = None
     severity: Text = ""
@@ -70,20 +86,28 @@ class Rating(Foreign):
 
 
 class Advisory(Foreign):
+    """An advisory."""
+
     url: Text = ""
 
 
 class Analysis(Foreign):
+    """What somebody found out about it."""
+
     state: Text = ""
     justification: Text = ""
     detail: Text = ""
 
 
 class Affected(Foreign):
+    """A component that has it."""
+
     ref: Text = ""
 
 
 class Vulnerability(Foreign):
+    """A vulnerability."""
+
     id: str = Field(min_length=1)
     source: Source | None = None
     references: Annotated[tuple[Reference, ...], Nullable] = ()
@@ -97,6 +121,8 @@ class Vulnerability(Foreign):
 
 
 class Bom(Foreign):
+    """The document."""
+
     metadata: Metadata | None = None
     components: Annotated[tuple[Component, ...], Nullable] = ()
     vulnerabilities: tuple[Vulnerability, ...]
@@ -121,7 +147,7 @@ def read(document: Any) -> Parsed:  # noqa: ANN401  # any JSON
         *(one.value for one in subject.properties if "Diff" not in one.name),
     ]
     return Parsed(
-        tool=tools[0].name if tools else "CycloneDX",
+        tool=(tools[0].name if tools else "") or "CycloneDX",
         version=tools[0].version if tools else "",
         created_at=metadata.timestamp,
         names=digests_in(said),

@@ -28,10 +28,14 @@ from scanguard_reports.parsed import Parsed
 
 
 class Metrics(Foreign):
+    """The numbers of a rating."""
+
     score: Score = Field(default=None, alias="baseScore")
 
 
 class Rating(Foreign):
+    """A rating of a vulnerability."""
+
     version: Text = ""
     vector: Text = ""
     source: Text = ""
@@ -39,11 +43,15 @@ class Rating(Foreign):
 
 
 class Fix(Foreign):
+    """The versions without it."""
+
     versions: Texts = ()
     state: Text = ""
 
 
 class Vulnerability(Foreign):
+    """A vulnerability."""
+
     id: str = Field(min_length=1)
     url: Text = Field(default="", alias="dataSource")
     namespace: Text = ""
@@ -53,20 +61,28 @@ class Vulnerability(Foreign):
 
 
 class Related(Foreign):
+    """Another id that is related."""
+
     id: Text = ""
 
 
 class Location(Foreign):
+    """A place."""
+
     path: Text = ""
     layer: Text = Field(default="", alias="layerID")
 
 
 class Upstream(Foreign):
+    """The package it was built from."""
+
     name: Text = ""
     version: Text = ""
 
 
 class Artifact(Foreign):
+    """What it was found in."""
+
     name: str = Field(min_length=1)
     version: Text = ""
     type: Text = ""
@@ -76,28 +92,38 @@ class Artifact(Foreign):
 
 
 class Match(Foreign):
+    """A vulnerability in a package."""
+
     vulnerability: Vulnerability
     related: Annotated[tuple[Related, ...], Nullable] = Field(default=(), alias="relatedVulnerabilities")
     artifact: Artifact
 
 
 class Target(Foreign):
+    """The image."""
+
     image_id: Text = Field(default="", alias="imageID")
     manifest: Text = Field(default="", alias="manifestDigest")
     repo_digests: Texts = Field(default=(), alias="repoDigests")
 
 
 class Source(Foreign):
+    """Where something comes from."""
+
     type: Text = ""
     target: Target | str | None = None
 
 
 class Distro(Foreign):
+    """The operating system."""
+
     name: Text = ""
     version: Text = ""
 
 
 class Database(Foreign):
+    """The vulnerability database."""
+
     built: Moment = None
     status: dict[str, Any] | None = None
 
@@ -108,6 +134,8 @@ class Database(Foreign):
 
 
 class Descriptor(Foreign):
+    """Who made the report, when, with what."""
+
     name: Text = "grype"
     version: Text = ""
     timestamp: Moment = None
@@ -115,6 +143,8 @@ class Descriptor(Foreign):
 
 
 class Report(Foreign):
+    """The whole report."""
+
     matches: tuple[Match, ...]
     source: Source | None = None
     distro: Distro | None = None
@@ -133,7 +163,7 @@ def read(document: Any) -> Parsed:  # noqa: ANN401  # any JSON
     names = [target.image_id, target.manifest, *target.repo_digests] if isinstance(target, Target) else []
     database = report.descriptor.database
     return Parsed(
-        tool=report.descriptor.name,
+        tool=report.descriptor.name or "grype",
         version=report.descriptor.version,
         created_at=report.descriptor.timestamp,
         database_at=database.date if database else None,

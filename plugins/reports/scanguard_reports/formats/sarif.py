@@ -26,42 +26,60 @@ _PASSED: Final = {"pass": True, "fail": False}
 
 
 class Message(Foreign):
+    """A text."""
+
     text: Text = ""
 
 
 class RuleProperties(Foreign):
+    """What a rule says beside its text."""
+
     score: Score = Field(default=None, alias="security-severity")
     purls: Any = None
 
 
 class Rule(Foreign):
+    """A rule."""
+
     id: Text = ""
     title: Message = Field(default=Message(), alias="shortDescription")
     properties: RuleProperties = RuleProperties()
 
 
 class Artifact(Foreign):
+    """What it was found in."""
+
     uri: Text = ""
 
 
 class Region(Foreign):
+    """A part of a file."""
+
     line: int | None = Field(default=None, alias="startLine")
 
 
 class Physical(Foreign):
+    """A file and a part of it."""
+
     artifact: Artifact = Field(default=Artifact(), alias="artifactLocation")
     region: Region = Region()
 
 
 class Location(Foreign):
+    """A place."""
+
     physical: Physical = Field(default=Physical(), alias="physicalLocation")
 
 
 class RuleReference(Foreign):
+    """A rule, by its id."""
+
     id: Text = ""
 
 
 class Result(Foreign):
+    """One result."""
+
     rule_id: Text = Field(default="", alias="ruleId")
     rule_index: int | None = Field(default=None, alias="ruleIndex")
     rule: RuleReference = RuleReference()
@@ -73,6 +91,8 @@ class Result(Foreign):
 
 
 class Driver(Foreign):
+    """The tool."""
+
     name: Text = ""
     version: Text = ""
     semantic: Text = Field(default="", alias="semanticVersion")
@@ -80,16 +100,22 @@ class Driver(Foreign):
 
 
 class Tool(Foreign):
+    """The tool."""
+
     driver: Driver
 
 
 class Run(Foreign):
+    """One run of a tool."""
+
     tool: Tool
     results: Annotated[tuple[Result, ...], Nullable] = ()
     properties: dict[str, Any] | None = None
 
 
 class Log(Foreign):
+    """The whole log."""
+
     version: Literal["2.1.0"]
     runs: Annotated[tuple[Run, ...], Nullable]
 

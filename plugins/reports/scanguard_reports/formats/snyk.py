@@ -38,11 +38,15 @@ _WAYS: Final = 20
 
 
 class Identifiers(Foreign):
+    """Its ids elsewhere."""
+
     cve: Texts = Field(default=(), alias="CVE")
     ghsa: Texts = Field(default=(), alias="GHSA")
 
 
 class Vulnerability(Foreign):
+    """A vulnerability."""
+
     id: str = Field(min_length=1)
     title: Text = ""
     severity: Text = ""
@@ -63,6 +67,8 @@ class Vulnerability(Foreign):
 
 
 class Project(Foreign):
+    """A project, with the applications in it."""
+
     vulnerabilities: Annotated[tuple[Vulnerability, ...], Nullable]
     count: int | None = Field(default=None, alias="dependencyCount")
     manager: Text = Field(default="", alias="packageManager")

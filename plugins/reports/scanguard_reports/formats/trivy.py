@@ -31,14 +31,20 @@ _CLOSED = frozenset({"forbidden", "restricted"})
 
 
 class Layer(Foreign):
+    """A layer of the image."""
+
     digest: Text = Field(default="", alias="Digest")
 
 
 class Identifier(Foreign):
+    """What names a package."""
+
     purl: Text = Field(default="", alias="PURL")
 
 
 class Rating(Foreign):
+    """A rating of a vulnerability."""
+
     v3_vector: Text = Field(default="", alias="V3Vector")
     v3_score: Score = Field(default=None, alias="V3Score")
     v2_vector: Text = Field(default="", alias="V2Vector")
@@ -46,6 +52,8 @@ class Rating(Foreign):
 
 
 class Vulnerability(Foreign):
+    """A vulnerability."""
+
     id: str = Field(alias="VulnerabilityID", min_length=1)
     vendor_ids: Texts = Field(default=(), alias="VendorIDs")
     name: str = Field(alias="PkgName", min_length=1)
@@ -65,6 +73,8 @@ class Vulnerability(Foreign):
 
 
 class Misconfiguration(Foreign):
+    """A check of the configuration."""
+
     id: Text = Field(default="", alias="ID")
     title: Text = Field(default="", alias="Title")
     message: Text = Field(default="", alias="Message")
@@ -73,6 +83,8 @@ class Misconfiguration(Foreign):
 
 
 class Secret(Foreign):
+    """A credential: where it is, not what it is."""
+
     rule: Text = Field(default="", alias="RuleID")
     title: Text = Field(default="", alias="Title")
     severity: Text = Field(default="", alias="Severity")
@@ -81,6 +93,8 @@ class Secret(Foreign):
 
 
 class License(Foreign):
+    """A licence of a package."""
+
     name: Text = Field(default="", alias="Name")
     category: Text = Field(default="", alias="Category")
     severity: Text = Field(default="", alias="Severity")
@@ -89,6 +103,8 @@ class License(Foreign):
 
 
 class Result(Foreign):
+    """One result."""
+
     target: Text = Field(default="", alias="Target")
     kind: Text = Field(default="", alias="Class")
     type: Text = Field(default="", alias="Type")
@@ -99,22 +115,30 @@ class Result(Foreign):
 
 
 class System(Foreign):
+    """The operating system."""
+
     family: Text = Field(default="", alias="Family")
     name: Text = Field(default="", alias="Name")
     is_ended: bool = Field(default=False, alias="EOSL")
 
 
 class Metadata(Foreign):
+    """What the document, or the report, is about."""
+
     system: System | None = Field(default=None, alias="OS")
     image_id: Text = Field(default="", alias="ImageID")
     repo_digests: Texts = Field(default=(), alias="RepoDigests")
 
 
 class Tool(Foreign):
+    """The tool."""
+
     version: Text = Field(default="", alias="Version")
 
 
 class Report(Foreign):
+    """The whole report."""
+
     schema_version: Literal[2] = Field(alias="SchemaVersion")
     tool: Tool = Field(default=Tool(), alias="Trivy")
     created: Moment = Field(default=None, alias="CreatedAt")
