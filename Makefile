@@ -39,8 +39,9 @@ integration: set-up ## Tests with real parts (registry, Debian root); a missing 
 bench: set-up ## Every figure of speed, as one table (FULL=1: up to 100,000 deployments).
 	@$(BIN)/python benchmarks $(if $(FULL),--full)
 
-soak: set-up ## Kill workers at random while they judge 5,000 deployments, then check every promise; SOAK_ARGS= for others.
+soak: set-up ## Kill workers at random while they judge 5,000 deployments, then 1,000 scans of a simulated account three times; every promise is checked.
 	$(BIN)/python tools/soak.py $(SOAK_ARGS)
+	$(BIN)/python tools/qualys_load.py
 
 lock: set-up ## Write constraints.txt anew: exact versions for every supported Python, no addresses.
 	$(BIN)/python tools/lock.py

@@ -1,9 +1,9 @@
 """Quotas of scanner instances, kept by all workers together: every request has a slot, now or later.
 
 Whoever has to wait is told when its turn is, and waits as a message that nobody sees until then. What was begun goes
-before what was not: submits book a minute ahead only, so that results and polls are not kept waiting by everything that
-is still to be begun; polls leave a fifth to submits. Bulk work leaves a fifth to fresh work and stands behind whatever
-fresh work is waiting for.
+before what was not: submits book a minute ahead only, and no more of them go out than can be finished; polls come
+evenly, so that asking "is it done?" never eats up what the results need, and leave a fifth to others. Bulk work leaves
+a fifth to fresh work and stands behind whatever fresh work is waiting for.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from scanguard.engine.slots import HORIZON_S, SlotBook
 from scanguard.engine.store import Store
 from scanguard.errors import BackendError
 from scanguard.model.base import Instant
+from scanguard.model.rate import Rate
 from scanguard.ports import Clock
 
 POLL_SHARE: Final = 0.8
@@ -28,6 +29,10 @@ BULK_AHEAD_S: Final = 30.0
 """Bulk work books no slot further ahead: what comes later may be fresh."""
 SUBMIT_AHEAD_S: Final = 60.0
 """Submits book no slot further ahead: what comes later may finish a scan that has begun."""
+
+
+_MINUTE_S: Final = 60.0
+_DAY_S: Final = 86_400.0
 
 
 class Errand(Enum):
@@ -98,11 +103,11 @@ class Quotas:
             raise BackendError(f"the quota of {hosted.base} cannot be read", target=hosted.base)
         return turn
 
-    async def give_back(self, hosted: HostedScanner, turn: Turn, count: int) -> None:
+    async def give_back(self, hosted: HostedScanner, turn: Turn, count: int, errand: Errand) -> None:
         """A slot that will not be used."""
 
         def change(quota: Quota) -> tuple[Quota, None]:
-            book = _book(quota, hosted)
+            book = _book(quota, hosted, errand)
             book.enter(turn.at.timestamp(), -count)
             return quota.model_copy(update={"taken": _dumped(book)}), None
 
@@ -130,7 +135,7 @@ class Quotas:
 def _taken(
     quota: Quota, hosted: HostedScanner, now: datetime, count: int, *, bulk: bool, errand: Errand
 ) -> tuple[Quota, Turn]:
-    book = _book(quota, hosted)
+    book = _book(quota, hosted, errand)
     behind = [quota.closed_until, quota.fresh_until if bulk else None]
     grant = book.take(
         now.timestamp(),
@@ -150,9 +155,29 @@ def _taken(
     return quota.model_copy(update=update), Turn(at, grant.booked, book.late_s)
 
 
-def _book(quota: Quota, hosted: HostedScanner) -> SlotBook:
+def own_limits(hosted: HostedScanner, errand: Errand) -> tuple[Rate, ...]:
+    """What holds for one kind of request beside the quota itself.
+
+    Submits: as many as can be finished too. Polls: evenly, no more in a minute than the rate comes to.
+    """
+    if errand is Errand.SUBMIT and hosted.spec.requests_per_scan > 1:
+        each = hosted.spec.requests_per_scan
+        return tuple(Rate(requests=max(1, rate.requests // each), window_s=rate.window_s) for rate in hosted.rates)
+    if errand is Errand.POLL:
+        return tuple(_evenly(rate) for rate in hosted.rates if rate.window_s > _MINUTE_S)
+    return ()
+
+
+def _evenly(rate: Rate) -> Rate:
+    a_minute = rate.requests * POLL_SHARE * _MINUTE_S / rate.window_s
+    if a_minute >= 1:
+        return Rate(requests=int(a_minute), window_s=_MINUTE_S)
+    return Rate(requests=1, window_s=min(_MINUTE_S / a_minute, _DAY_S))
+
+
+def _book(quota: Quota, hosted: HostedScanner, errand: Errand) -> SlotBook:
     taken = {rate: {int(bucket): count for bucket, count in slots.items()} for rate, slots in quota.taken.items()}
-    return SlotBook(hosted.rates, taken)
+    return SlotBook(hosted.rates, taken, errand.name.lower(), own_limits(hosted, errand))
 
 
 def _dumped(book: SlotBook) -> dict[str, dict[str, int]]:

@@ -37,20 +37,31 @@ class Grant:
 
 
 class SlotBook:
-    """Which requests went out, or will. A rate that the book does not know yet starts with nothing taken."""
+    """Which requests went out, or will. A rate that the book does not know yet starts with nothing taken.
 
-    def __init__(self, rates: Sequence[Rate], taken: Taken) -> None:
-        self._books = [_RateBook(rate, dict(taken.get(str(rate), {}))) for rate in rates]
+    Args:
+        rates: What holds for all requests together.
+        taken: What an earlier book remembers.
+        errand: A kind of request that has limits of its own.
+        own: Those limits; only requests that this book enters count in them.
+    """
+
+    def __init__(self, rates: Sequence[Rate], taken: Taken, errand: str = "", own: Sequence[Rate] = ()) -> None:
+        known = {str(rate): (rate, False) for rate in rates} | {f"{errand} {rate}": (rate, True) for rate in own}
+        self._books = {
+            name: _RateBook(rate, dict(taken.get(name, {})), is_own) for name, (rate, is_own) in known.items()
+        }
+        self._others = {name: buckets for name, buckets in taken.items() if name not in known}
 
     @property
     def taken(self) -> Taken:
         """What to remember."""
-        return {str(book.rate): book.taken for book in self._books}
+        return {**self._others, **{name: book.taken for name, book in self._books.items()}}
 
     @property
     def late_s(self) -> float:
         """How late a booked request may go out."""
-        return min((book.bucket_s for book in self._books), default=0.0)
+        return min((book.bucket_s for book in self._books.values()), default=0.0)
 
     def take(self, now: float, count: int, share: float, *, not_before: float, ahead_s: float) -> Grant:
         """Enter requests at the earliest moment that has room.
@@ -58,31 +69,33 @@ class SlotBook:
         Args:
             now: Seconds since 1970.
             count: Requests that go out together; more than a limit allows at once counts as that many.
-            share: The part of each limit that may be used up, by whoever must leave room for others.
+            share: The part of each common limit that may be used up, by whoever must leave room for others.
             not_before: Earliest moment.
             ahead_s: How far ahead of now a slot may be, at most :data:`HORIZON_S`.
         """
-        for book in self._books:
+        books = self._books.values()
+        for book in books:
             book.forget(now)
         at = max(now, not_before)
-        while (later := max((book.free_from(at, count, share) for book in self._books), default=at)) > at:
+        while (later := max((book.free_from(at, count, share) for book in books), default=at)) > at:
             at = later
         horizon = now + min(ahead_s, HORIZON_S)
-        if at > horizon or not all(book.has_room(at) for book in self._books):
+        if at > horizon or not all(book.has_room(at) for book in books):
             return Grant(max(horizon, not_before), booked=False)
         self.enter(at, count)
         return Grant(at, booked=True)
 
     def enter(self, at: float, count: int) -> None:
         """Enter requests that go out at a moment, or, with a negative count, that did not."""
-        for book in self._books:
+        for book in self._books.values():
             book.enter(at, count)
 
 
 class _RateBook:
-    def __init__(self, rate: Rate, taken: dict[int, int]) -> None:
+    def __init__(self, rate: Rate, taken: dict[int, int], is_own: bool) -> None:
         self.rate = rate
         self.taken = taken
+        self._is_own = is_own
         self.bucket_s = rate.window_s / PARTS
 
     def enter(self, at: float, count: int) -> None:
@@ -98,7 +111,7 @@ class _RateBook:
 
     def free_from(self, at: float, count: int, share: float) -> float:
         """``at``, or the start of a later bucket before which no request fits."""
-        allowed = max(1, math.floor(self.rate.requests * share))
+        allowed = max(1, math.floor(self.rate.requests * (1.0 if self._is_own else share)))
         room = allowed - min(count, allowed)
         buckets = sorted(self.taken)
         sums = [0, *accumulate(self.taken[one] for one in buckets)]

@@ -54,10 +54,10 @@ class Turns:
         try:
             await self._context.store.replace(stored, waiting, due)
         except ConflictError:
-            await self._context.quotas.give_back(hosted, turn, count)
+            await self._context.quotas.give_back(hosted, turn, count, _errand(task))
             return []  # somebody else has the task in hand
         if turn.booked and not keeps:
-            await self._context.quotas.give_back(hosted, turn, count)
+            await self._context.quotas.give_back(hosted, turn, count, _errand(task))
         self._context.observe(Progress("", task.digest, task.instance, "waiting", f"for its turn, {at:%H:%M:%S} UTC"))
         return [Outgoing(scan_message(waiting), at), *passed_over(waiting, self._context.now())]
 

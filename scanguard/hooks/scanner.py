@@ -87,6 +87,8 @@ class ScannerSpec:
     ``quota`` limits the requests of one instance, all workers together, unless its configuration says otherwise;
     each call of ``submit``, ``poll``, ``poll_many`` or ``find`` counts as ``requests_per_call``, a poll of a
     :class:`Ticket` that says so as many as it says.
+    ``requests_per_scan`` is how many a whole scan takes, from submit to report: so many submits go out at most as can
+    be finished too.
     ``refine`` adapts this record to an instance's configuration, such as ``dataclasses.replace(spec, heavy=True)``.
     """
 
@@ -101,6 +103,7 @@ class ScannerSpec:
     poll_many: int = 0
     quota: tuple[Rate, ...] = ()
     requests_per_call: int = 1
+    requests_per_scan: int = 1
     refine: Callable[[ScannerSpec, Any], ScannerSpec] | None = None
 
     def refined(self, config: PluginConfig) -> ScannerSpec:

@@ -197,7 +197,7 @@ class Rig:
         self.deployments: dict[str, Deployment] = {}
         self.resolve_faults: list[ScanguardError] = []
         self.describe_faults: list[ScanguardError] = []
-        self.missing_images: set[str] = set()
+        self.missing_images, self.retagged = set[str](), dict[str, str]()
         self.scan_timeout_s = 1800.0
         self.poll_many = 0
         self.rates: tuple[Rate, ...] = ()
@@ -345,6 +345,7 @@ class RigHost:
             build=lambda config, context: scanner,
             scan_timeout_s=self._rig.scan_timeout_s,
             poll_many=self._rig.poll_many,
+            requests_per_scan=1 + len(self._rig.scanners[instance].stages),
         )
         return HostedScanner(instance, spec, "options", lambda: scanner, self._rig.rates)
 
@@ -377,7 +378,7 @@ class RigHost:
             name=name,
             source=f"oci:{name}",
             reference=None,
-            digest=digest_of(name.partition("@")[0]),
+            digest=digest_of(self._rig.retagged.get(name, name).partition("@")[0]),
             platform=platform or Platform(),
             resolved_at=self._rig.memory.clock.now(),
         )

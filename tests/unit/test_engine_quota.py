@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import pytest
+
 from scanguard.engine.quota import Quota
 from scanguard.errors import ScannerThrottledError
 from scanguard.model.rate import Rate
@@ -148,14 +150,33 @@ async def test_profiles_of_an_instance_share_its_quota_and_its_pauses() -> None:
     assert second >= start + timedelta(minutes=1)
 
 
-async def test_what_was_begun_is_finished_before_everything_else_is_begun() -> None:
+@pytest.mark.parametrize(
+    ("rates", "hours", "least"),
+    [
+        pytest.param(("300/h", "30/m"), 1, 55, id="an-hour"),
+        pytest.param(("300/h", "30/m"), 4, 250, id="four-hours"),
+        pytest.param(("300/h",), 2, 115, id="no-limit-a-minute"),
+        pytest.param(("60/10m",), 1, 60, id="ten-minutes"),
+    ],
+)
+async def test_what_was_begun_is_finished_before_everything_else_is_begun(
+    rates: tuple[str, ...], hours: int, least: int
+) -> None:
+    """Four requests a scan: of 300 an hour at most 75 scans are finished, of 60 in ten minutes 90 an hour."""
     rig = Rig()
-    rig.rates = (Rate.parse("300/h"), Rate.parse("30/m"))
+    rig.rates = tuple(Rate.parse(rate) for rate in rates)
     rig.scanners["one"].wait_s = 180
     rig.scanners["one"].stages = [None, 2]
     names = await announced(rig, 400)
-    await rig.run(minutes=120)
+    await rig.run(minutes=60 * hours)
 
-    done = sum(rig.verdict(name).outcome is Outcome.PASS for name in names if name in rig.memory.records.verdicts)
-    assert done >= 100, "four requests each: at most 150 in two hours"
-    assert most_within(times(rig), timedelta(hours=1)) <= 300
+    verdicts = rig.memory.records.verdicts
+    done = sum(verdicts[name].outcome is Outcome.PASS for name in names if name in verdicts)
+    assert done >= least
+    for rate in rig.rates:
+        assert most_within(requests(rig), timedelta(seconds=rate.window_s)) <= rate.requests
+
+
+def requests(rig: Rig) -> list[datetime]:
+    """When each request was sent; the poll of the last stage sends two."""
+    return sorted(at for what, at in rig.scanners["one"].calls for _ in range(2 if what == "poll-2" else 1))

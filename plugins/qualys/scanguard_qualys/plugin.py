@@ -23,6 +23,7 @@ def scanguard_scanners() -> Iterable[ScannerSpec]:
         description="Asks Qualys: the public Container Security API, an on-demand gateway, or the QScanner program.",
         fingerprint=QualysConfig.result_options,
         quota=(Rate.parse("300/h"), Rate.parse("30/m")),  # usual for a subscription; `quota` of the instance says other
+        requests_per_scan=4,  # submit, one look, vulnerabilities, compliance; or submit, one or two looks, results
         refine=_refine,
     )
 
