@@ -22,7 +22,9 @@ if TYPE_CHECKING:
         NotifyError,
         NotifyRefusedError,
         PlatformError,
+        PlatformForbiddenError,
         PlatformMismatchError,
+        PlatformThrottledError,
         PluginError,
         PolicyError,
         ProcessError,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
         ScanUnsupportedError,
         SecretError,
         SinkError,
+        SweepError,
     )
     from scanguard.hooks import (
         API_VERSION,
@@ -66,6 +69,9 @@ if TYPE_CHECKING:
         SecretStoreSpec,
         Sink,
         SinkSpec,
+        Sweep,
+        SweepPage,
+        SweepSpec,
         Ticket,
         hookimpl,
     )
@@ -97,15 +103,17 @@ _HOMES = {
     "scanguard.errors": (
         "ActionError AddressRefusedError BackendError ConfigError EventError ImageCorruptError ImageNotFoundError "
         "ImageTooLargeError InvalidReferenceError NotifyError NotifyRefusedError PlatformError "
-        "PlatformMismatchError PluginError PolicyError ProcessError RegistryAuthError RegistryError "
-        "RegistryRefusedError RegistryThrottledError RegistryUnavailableError ScanError ScanTargetNotFoundError "
+        "PlatformForbiddenError PlatformMismatchError PlatformThrottledError PluginError PolicyError ProcessError "
+        "RegistryAuthError RegistryError RegistryRefusedError RegistryThrottledError RegistryUnavailableError ScanError ScanTargetNotFoundError "
         "ScanTimeoutError ScanUnsupportedError ScanguardError ScannerAuthError ScannerOutputError "
-        "ScannerThrottledError ScannerUnavailableError SecretError SinkError"
+        "ScannerThrottledError ScannerUnavailableError SecretError SinkError "
+        "SweepError"
     ),
     "scanguard.hooks": (
         "API_VERSION BatchScanner CommandSpec DeploymentPlatform EventSourceSpec Notice Notifier NotifierSpec "
         "PlatformSpec PluginConfig PluginContext Policy PolicyInput PolicySpec RegistryCredentialSpec ScanRequest "
-        "Scanner ScannerSpec SecretStore SecretStoreSpec Sink SinkSpec Ticket hookimpl"
+        "Scanner ScannerSpec SecretStore SecretStoreSpec Sink SinkSpec Sweep SweepPage SweepSpec Ticket "
+        "hookimpl"
     ),
     "scanguard.model.deployment": "Container Deployment Event",
     "scanguard.model.finding": "ComplianceCheck Cvss Epss Finding Kev Package SecretFinding",
@@ -168,8 +176,10 @@ __all__ = [
     "Package",
     "Platform",
     "PlatformError",
+    "PlatformForbiddenError",
     "PlatformMismatchError",
     "PlatformSpec",
+    "PlatformThrottledError",
     "PluginConfig",
     "PluginContext",
     "PluginError",
@@ -216,6 +226,10 @@ __all__ = [
     "Sink",
     "SinkError",
     "SinkSpec",
+    "Sweep",
+    "SweepError",
+    "SweepPage",
+    "SweepSpec",
     "Ticket",
     "Verdict",
     "hookimpl",
