@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -167,6 +167,11 @@ class Rig:
         self.missing_images, self.retagged = set[str](), dict[str, str]()
         self.scan_timeout_s = 1800.0
         self.poll_many = 0
+        self.knows_all = False
+        self.outline: Callable[[str], Deployment] | None = None
+        self.platform_rates: tuple[Rate, ...] = ()
+        self.described: list[tuple[str, datetime]] = []
+        """What the platform was asked, and when."""
         self.sweeps: dict[str, RigSweep] = {}
         self.ignored: dict[str, str] = {}
         self.rates: tuple[Rate, ...] = ()
