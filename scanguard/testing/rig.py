@@ -208,13 +208,20 @@ class Rig:
         del self.deployments[resource.lower()]
 
     async def announce(
-        self, resource: str, *, event_id: str | None = None, force: bool = False, lane: Lane = Lane.FRESH
+        self,
+        resource: str,
+        *,
+        event_id: str | None = None,
+        force: bool = False,
+        lane: Lane = Lane.FRESH,
+        operation: str = "",
     ) -> str:
         """An event about a resource is accepted; returns the assessment's id."""
         event = Event(
             id=event_id or f"{resource}-{self.memory.clock.now().timestamp()}",
             source="rig",
             type="write",
+            operation=operation,
             resource_id=resource,
             time=self.memory.clock.now(),
         )

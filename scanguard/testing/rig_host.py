@@ -38,7 +38,7 @@ def digest_of(name: str) -> str:
 class RigSweep:
     """A periodic job that answers from a script, by cursor; ``faults`` are raised, one a page, before it answers.
 
-    With ``owns`` it lists all that is deployed, page by page, ``per_page`` at once, unless ``pages`` are given.
+    With ``owns`` it lists what is deployed and its own, page by page, ``per_page`` at once, unless ``pages`` are given.
     """
 
     rig: Rig
@@ -59,7 +59,8 @@ class RigSweep:
         return self.pages[cursor] if self.pages else self._listing(cursor)
 
     def _listing(self, cursor: str) -> SweepPage:
-        names = sorted(one.resource_id for one in self.rig.deployments.values())
+        there = (one.resource_id for one in self.rig.deployments.values())
+        names = sorted(one for one in there if self.owns is None or self.owns(one))
         start = int(cursor or 0)
         listed = names[start : start + self.per_page]
         following = str(start + self.per_page) if start + self.per_page < len(names) else None
