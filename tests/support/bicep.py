@@ -1,4 +1,4 @@
-"""Bicep files read as a tree: what they declare, as plain values. No compiler runs here; this finds part of what one would.
+"""Bicep files read as a tree: what they declare, as plain values. No compiler runs here; this finds part of its errors.
 
 The grammar is tree-sitter-bicep's (https://pypi.org/project/tree-sitter-bicep/); it knows no ``.bicepparam``, whose
 ``param x = …`` is read as ``var x = …``.
