@@ -72,8 +72,11 @@ param softDeleteDays int = 14
 @maxValue(730)
 param logRetentionDays int = 90
 
-@description('Path in the package, or address of a blob, of the configuration. Empty: the one in the package.')
+@description('Text of the configuration, such as loadTextContent(\'scanguard.yaml\') in the parameter file. Empty: the package has it.')
 param configuration string = ''
+
+@description('Address of a blob with the configuration, which the identity reads. Empty: none.')
+param configurationBlobUrl string = ''
 
 @description('App setting name to name of a secret in the vault, for what reads its secrets from the environment.')
 param secretSettings object = {}
@@ -324,6 +327,7 @@ module app 'modules/function.bicep' = {
     entraIngestion: entraIngestion
     workspaceId: monitoring.outputs.workspaceId
     configuration: configuration
+    configurationBlobUrl: configurationBlobUrl
     secretSettings: secretSettings
     extraSettings: extraSettings
     heavyElsewhere: !empty(workerImage)

@@ -40,8 +40,11 @@ param insightsName string
 param entraIngestion bool
 param workspaceId string
 
-@description('Path in the package, or address of a blob, of the configuration. Empty: what the package brings.')
+@description('Text of the configuration. Empty: what the package brings, or the blob.')
 param configuration string
+
+@description('Address of a blob with the configuration, read with the identity. Empty: none.')
+param configurationBlobUrl string
 
 @description('App setting name to secret name; each becomes a reference to the vault.')
 param secretSettings object
@@ -49,7 +52,7 @@ param secretSettings object
 @description('Other app settings, none of them secret.')
 param extraSettings object
 
-@description('The heavy lane is worked on elsewhere: its trigger is off here.')
+@description('A worker has the heavy lane, so the functions leave it alone.')
 param heavyElsewhere bool
 
 @description('All triggers are off; health answers.')
@@ -118,6 +121,10 @@ var baseSettings = [
     value: readerClientId
   }
   {
+    name: 'SCANGUARD_LANES'
+    value: heavyElsewhere ? 'fresh,bulk' : 'fresh,bulk,heavy'
+  }
+  {
     name: 'SCANGUARD__backend__plugin'
     value: 'azure_storage'
   }
@@ -138,6 +145,12 @@ var configurationSettings = empty(configuration) ? [] : [
   {
     name: 'SCANGUARD_CONFIG'
     value: configuration
+  }
+]
+var configurationBlobSettings = empty(configurationBlobUrl) ? [] : [
+  {
+    name: 'SCANGUARD_CONFIG_BLOB'
+    value: configurationBlobUrl
   }
 ]
 var ingestionSettings = entraIngestion ? [
@@ -173,10 +186,7 @@ var furtherSettings = [for setting in items(extraSettings): {
   name: setting.key
   value: setting.value
 }]
-var disabled = standby ? names.functions.triggers : heavyElsewhere ? [
-  names.functions.heavy
-] : []
-var disabledSettings = [for trigger in disabled: {
+var disabledSettings = [for trigger in (standby ? names.functions.triggers : []): {
   name: 'AzureWebJobs.${trigger}.Disabled'
   value: 'true'
 }]
@@ -252,7 +262,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
       scmIpSecurityRestrictionsDefaultAction: closed ? 'Deny' : 'Allow'
       scmIpSecurityRestrictions: closed ? callers : []
       scmIpSecurityRestrictionsUseMain: false
-      appSettings: concat(baseSettings, configurationSettings, ingestionSettings, classicSettings, referenceSettings, furtherSettings, disabledSettings)
+      appSettings: concat(baseSettings, configurationSettings, configurationBlobSettings, ingestionSettings, classicSettings, referenceSettings, furtherSettings, disabledSettings)
     }
   }
 }

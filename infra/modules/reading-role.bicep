@@ -11,6 +11,7 @@ var actions = [
   'Microsoft.App/jobs/read'
   'Microsoft.App/jobs/executions/read'
   'Microsoft.ResourceGraph/resources/read'
+  'Microsoft.Resources/subscriptions/read'
 ]
 
 // Names of roles are unique in a tenant, so each subscription's has its id.

@@ -129,7 +129,7 @@ resource tables 'Microsoft.Storage/storageAccounts/tableServices/tables@2023-05-
   name: table
 }]
 
-// State and reports have no rule: the engine deletes what it no longer needs. Rows of tables are deleted by a sweep.
+// What the engine keeps has no rule: it deletes what it no longer needs itself. Rows of tables are deleted by a sweep.
 resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2023-05-01' = {
   parent: account
   name: 'default'

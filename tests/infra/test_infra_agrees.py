@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
-from pathlib import Path
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from scanguard.ports import Lane
 
 ROOT = INFRA.parent
 NAMES: dict[str, Any] = json.loads((INFRA / "modules" / "names.json").read_text(encoding="utf-8"))
-FUNCTION_APP = ROOT / "adapters" / "azure_function" / "function_app.py"
+ADAPTER = ROOT / "adapters" / "azure_function"
 
 
 def module(name: str) -> Bicep:
@@ -25,7 +26,7 @@ def module(name: str) -> Bicep:
 def test_there_is_a_queue_and_a_poison_queue_for_every_lane() -> None:
     expected = {f"scanguard-{lane}{suffix}" for lane in Lane for suffix in ("", "-poison")}
 
-    assert set(NAMES["queues"]) == expected
+    assert set(NAMES["queues"]) == expected | {"scanguard-unreadable"}
     assert NAMES["heavyQueue"] == f"scanguard-{Lane.HEAVY}"
 
 
@@ -79,7 +80,15 @@ def test_reading_takes_these_actions_and_no_other() -> None:
         "Microsoft.App/jobs/read",
         "Microsoft.App/jobs/executions/read",
         "Microsoft.ResourceGraph/resources/read",
+        "Microsoft.Resources/subscriptions/read",
     ]
+
+
+def test_the_platform_asks_for_no_other_action() -> None:
+    roles = pytest.importorskip("scanguard_azure.arm.roles", reason="the platform is not there yet")
+    asked = {*roles.READ.values(), roles.READ_REVISIONS, roles.READ_EXECUTIONS, roles.READ_SUBSCRIPTION}
+
+    assert {*asked, "Microsoft.ResourceGraph/resources/read"} == set(module("reading-role").variables["actions"])
 
 
 @pytest.mark.parametrize("name", ["reading-role", "tagging-role"])
@@ -113,25 +122,55 @@ def test_the_sink_finds_its_container_and_tables() -> None:
     assert {options["table"], options["recent_table"]} <= set(NAMES["tables"])
 
 
-@pytest.mark.skipif(not FUNCTION_APP.exists(), reason="the function app is not there yet")
+def test_the_backend_finds_its_queues_tables_and_container() -> None:
+    """With an identity it makes nothing itself."""
+    storage = pytest.importorskip("scanguard_azure.storage_config", reason="the backend is not there yet")
+    options = {name: field.default for name, field in storage.StorageConfig.model_fields.items()}
+
+    assert {f"{options['queue_prefix']}{lane}" for lane in Lane} <= set(NAMES["queues"])
+    assert {f"{options['table_prefix']}{table}" for table in ("State", "Due", "Records")} <= set(NAMES["tables"])
+    assert NAMES["containers"]["data"] == options["container"]
+    assert {"account", "client_id"} <= set(options)
+
+
+@pytest.mark.skipif(not ADAPTER.exists(), reason="the function app is not there yet")
 def test_triggers_have_the_names_of_the_functions() -> None:
-    functions = set(_function_names(FUNCTION_APP.parent))
+    functions = set(_told("function_name"))
 
-    assert NAMES["functions"]["events"] in functions
-    assert NAMES["functions"]["heavy"] in functions
-    assert set(NAMES["functions"]["triggers"]) < functions
+    assert functions >= {NAMES["functions"]["events"], *NAMES["functions"]["triggers"]}
+    assert "Health" not in NAMES["functions"]["triggers"], "a standby answers"
 
 
-def _function_names(folder: Path) -> list[str]:
-    """What ``function_name("…")`` is told, anywhere in the adapter."""
-    return [
-        call.args[0].value
-        for path in folder.rglob("*.py")
-        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(call, ast.Call)
-        and isinstance(call.func, ast.Attribute)
-        and call.func.attr == "function_name"
-        and call.args
-        and isinstance(call.args[0], ast.Constant)
-        and isinstance(call.args[0].value, str)
-    ]
+@pytest.mark.skipif(not ADAPTER.exists(), reason="the function app is not there yet")
+def test_the_queues_of_the_functions_and_the_hosts_connection_are_there() -> None:
+    code = "\n".join(path.read_text(encoding="utf-8") for path in ADAPTER.rglob("*.py"))
+    settings = (INFRA / "modules" / "function.bicep").read_text(encoding="utf-8")
+
+    assert 'CONNECTION: Final = "AzureWebJobsStorage"' in code
+    assert "'AzureWebJobsStorage__accountName'" in settings
+    for variable in re.findall(r"'(SCANGUARD_(?!_)\w+)'", settings):
+        assert f'"{variable}"' in code, f"{variable} is set, and nobody reads it"
+
+
+@pytest.mark.skipif(not ADAPTER.exists(), reason="the function app is not there yet")
+def test_messages_are_encoded_as_the_backend_writes_them() -> None:
+    host = json.loads((ADAPTER / "host.json").read_text(encoding="utf-8"))
+
+    assert host["extensions"]["queues"]["messageEncoding"] == "base64"
+
+
+def _told(decorator: str) -> Iterator[str]:
+    """What ``decorator("…")`` is told in the adapter; a name that has the lane in it stands for one of each lane."""
+    for path in ADAPTER.rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == decorator:
+                yield from _names(call.args[0])
+
+
+def _names(argument: ast.expr) -> Iterator[str]:
+    if isinstance(argument, ast.Constant):
+        yield str(argument.value)
+    elif isinstance(argument, ast.JoinedStr):
+        for lane in Lane:
+            parts = (part.value if isinstance(part, ast.Constant) else lane.capitalize() for part in argument.values)
+            yield "".join(map(str, parts))

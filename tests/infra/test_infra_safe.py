@@ -16,7 +16,7 @@ SECRETS = re.compile(
     r"AccountKey=|SharedAccessSignature|InstrumentationKey|primaryKey|SharedKey(?!Access)|[?&]sig=|adminPassword",
     re.IGNORECASE,
 )
-FULL_PLANS_SETTINGS = {
+SETTINGS = {
     "AzureWebJobsStorage__accountName",
     "AzureWebJobsStorage__clientId",
     "AzureWebJobsStorage__credential",
@@ -26,6 +26,8 @@ FULL_PLANS_SETTINGS = {
     "FUNCTIONS_EXTENSION_VERSION",
     "FUNCTIONS_WORKER_RUNTIME",
     "SCANGUARD_CONFIG",
+    "SCANGUARD_CONFIG_BLOB",
+    "SCANGUARD_LANES",
     "SCANGUARD__backend__account",
     "SCANGUARD__backend__client_id",
     "SCANGUARD__backend__plugin",
@@ -60,7 +62,7 @@ def test_app_settings_are_these_and_none_is_a_secret() -> None:
     function = TEMPLATES["modules/function.bicep"]
     listed = [value for name, value in function.variables.items() if name.endswith("Settings")]
 
-    assert {entry["name"] for entry in _entries(listed)} == FULL_PLANS_SETTINGS
+    assert {entry["name"] for entry in _entries(listed)} == SETTINGS
     assert "@Microsoft.KeyVault(VaultName=${vaultName};SecretName=${secret.value})" in set(function.strings())
 
 
