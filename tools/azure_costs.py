@@ -1,10 +1,10 @@
 """What a thousand scans cost on Azure by each hosting plan's own rule, from measured handler times.
 
-Usage: ``python tools/azure_costs.py MEASURED.json [--prices FILE]`` prints tables in Markdown. The shape of MEASURED is that
-of ``tools/azure_costs.example.json``; rules and prices, each with its source, stand in ``tools/azure_prices.json``.
+Usage: ``python tools/azure_costs.py MEASURED.json [--prices FILE]`` prints tables in Markdown. MEASURED looks like
+``tools/azure_costs.example.json``; rules and prices, each with its source, stand in ``tools/azure_prices.json``.
 
-The blocking design is one function that submits, sleeps until the scan is done and stores: it is billed by the same rule
-with the same memory for the scan's whole duration and ``blocking_overhead_s``.
+The blocking design is one function that submits, sleeps until the scan is done, and stores: it is billed by the same
+rule, with the same memory, for the scan's whole duration and ``blocking_overhead_s``.
 """
 
 from __future__ import annotations
@@ -184,7 +184,9 @@ def _scan_table(measured: Measured, prices: Prices) -> Iterator[str]:
     storage = storage_usd({kind: count * SCANS for kind, count in measured.storage.items()}, prices)
     yield f"Per 1,000 scans of {measured.scan_s:g} s, before free grants ({measured.origin}):"
     yield ""
-    yield "| plan | GB-s | GB-s, blocking | times less | executions | functions USD | blocking USD | storage USD | events USD |"
+    heads = ("plan", "GB-s", "GB-s, blocking", "times less", "executions")
+    money = ("functions USD", "blocking USD", "storage USD", "events USD")
+    yield f"| {' | '.join((*heads, *money))} |"
     yield "|---|---:|---:|---:|---:|---:|---:|---:|---:|"
     for plan, bill in ours.items():
         other = blocking[plan]
