@@ -133,10 +133,6 @@ var baseSettings = [
     value: storageAccountName
   }
   {
-    name: 'SCANGUARD__backend__client_id'
-    value: readerClientId
-  }
-  {
     name: 'APPLICATIONINSIGHTS_CONNECTION_STRING'
     value: insights.properties.ConnectionString
   }

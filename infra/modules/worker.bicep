@@ -103,10 +103,6 @@ resource worker 'Microsoft.App/containerApps@2025-01-01' = {
               value: storageAccountName
             }
             {
-              name: 'SCANGUARD__backend__client_id'
-              value: readerClientId
-            }
-            {
               name: 'APPLICATIONINSIGHTS_CONNECTION_STRING'
               value: insights.properties.ConnectionString
             }

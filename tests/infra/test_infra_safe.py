@@ -29,7 +29,6 @@ SETTINGS = {
     "SCANGUARD_CONFIG_BLOB",
     "SCANGUARD_LANES",
     "SCANGUARD__backend__account",
-    "SCANGUARD__backend__client_id",
     "SCANGUARD__backend__plugin",
     "WEBSITE_RUN_FROM_PACKAGE",
     "WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID",

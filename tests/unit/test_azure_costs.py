@@ -130,6 +130,12 @@ def test_the_command_prints_tables(capsys: pytest.CaptureFixture[str]) -> None:
     assert "made up" in printed
 
 
+def test_the_guide_shows_what_the_command_prints() -> None:
+    guide = (TOOLS.parent / "docs" / "azure" / "costs.md").read_text(encoding="utf-8")
+
+    assert azure_costs.tables(example(), Prices.load()) in guide
+
+
 def test_a_measurement_that_lacks_something_names_it() -> None:
     with pytest.raises(KeyError, match="memory_mb"):
         Measured.read({"measured": "", "scan_s": 1, "blocking_overhead_s": 1, "handlers": {}})
