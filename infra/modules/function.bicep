@@ -155,7 +155,14 @@ var ingestionSettings = entraIngestion ? [
     value: 'ClientId=${readerClientId};Authorization=AAD'
   }
 ] : []
-// Flex takes these from functionAppConfig and refuses them here.
+// Flex takes these from functionAppConfig, and refuses a deployment that has one of them, even null.
+var classicConfig = union({
+  linuxFxVersion: 'Python|${pythonVersion}'
+  ftpsState: 'Disabled'
+}, hostingPlan == 'premium' ? {
+  healthCheckPath: '/api/health'
+  vnetRouteAllEnabled: !empty(subnetId)
+} : {})
 var classicSettings = flex ? [] : [
   {
     name: 'FUNCTIONS_EXTENSION_VERSION'
@@ -224,7 +231,6 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
     clientAffinityEnabled: false
     keyVaultReferenceIdentity: readerId
     virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
-    vnetRouteAllEnabled: flex || empty(subnetId) ? null : true
     functionAppConfig: flex ? {
       deployment: {
         storage: {
@@ -245,21 +251,18 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
         maximumInstanceCount: maximumInstances
       }
     } : null
-    siteConfig: {
-      linuxFxVersion: flex ? null : 'Python|${pythonVersion}'
+    siteConfig: union({
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
-      ftpsState: 'Disabled'
       http20Enabled: true
       remoteDebuggingEnabled: false
-      healthCheckPath: hostingPlan == 'premium' ? '/api/health' : null
       ipSecurityRestrictionsDefaultAction: closed ? 'Deny' : 'Allow'
       ipSecurityRestrictions: closed ? concat(eventGridOnly, callers) : []
       scmIpSecurityRestrictionsDefaultAction: closed ? 'Deny' : 'Allow'
       scmIpSecurityRestrictions: closed ? callers : []
       scmIpSecurityRestrictionsUseMain: false
       appSettings: concat(baseSettings, configurationSettings, configurationBlobSettings, ingestionSettings, classicSettings, referenceSettings, furtherSettings, disabledSettings)
-    }
+    }, flex ? {} : classicConfig)
   }
 }
 

@@ -107,8 +107,8 @@ def test_the_function_app_speaks_tls_and_takes_no_password() -> None:
     policies = TEMPLATES["modules/function.bicep"].of_type("Microsoft.Web/sites/basicPublishingCredentialsPolicies")
 
     assert app["properties"]["httpsOnly"] is True
-    assert app["properties"]["siteConfig"]["minTlsVersion"] == "1.2"
-    assert app["properties"]["siteConfig"]["ftpsState"] == "Disabled"
+    site, _ = app["properties"]["siteConfig"]
+    assert (site["minTlsVersion"], site["scmMinTlsVersion"], site["http20Enabled"]) == ("1.2", "1.2", True)
     assert app["identity"]["type"] == "UserAssigned"
     assert "type: 'UserAssignedIdentity'" in TEMPLATES["modules/function.bicep"].text
     assert {(policy.body["name"], policy.body["properties"]["allow"]) for policy in policies} == {
@@ -117,8 +117,20 @@ def test_the_function_app_speaks_tls_and_takes_no_password() -> None:
     }
 
 
-def test_nothing_is_told_to_the_outside_of_a_closed_deployment_but_by_event_grid() -> None:
-    app = the("Microsoft.Web/sites", "function").body["properties"]["siteConfig"]
+def test_flex_is_not_given_what_it_refuses() -> None:
+    """Even null is refused, by error 51021: https://github.com/Azure/terraform-azurerm-avm-res-web-site/pull/345."""
+    function = TEMPLATES["modules/function.bicep"]
+    site, further = the("Microsoft.Web/sites", "function").body["properties"]["siteConfig"]
+    classic, _ = function.variables["classicConfig"]
+
+    assert not {"linuxFxVersion", "ftpsState", "healthCheckPath", "alwaysOn", "functionAppScaleLimit"} & set(site)
+    assert further == "flex ? {} : classicConfig"
+    assert classic["ftpsState"] == "Disabled"
+    assert function.variables["classicSettings"].startswith("flex ? [] : [")
+
+
+def test_only_event_grid_and_named_addresses_get_into_a_closed_deployment() -> None:
+    app, _ = the("Microsoft.Web/sites", "function").body["properties"]["siteConfig"]
 
     assert app["ipSecurityRestrictionsDefaultAction"] == "closed ? 'Deny' : 'Allow'"
     assert app["scmIpSecurityRestrictionsDefaultAction"] == "closed ? 'Deny' : 'Allow'"

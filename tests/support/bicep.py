@@ -26,6 +26,12 @@ class Expression(str):
     __slots__ = ()
 
 
+class Union(tuple[Any, ...]):
+    """What ``union(…)`` is given, one by one."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Declared:
     """A resource or module: its symbol, type or path, and body; ``looped`` and ``conditional`` as written."""
@@ -172,12 +178,16 @@ def _value(node: Node) -> Any:
         case "string":
             plain = all(child.type in {"'", "string_content"} for child in node.children)
             return _text(node)[1:-1] if plain else Expression(_text(node))
-        case "boolean":
-            return _text(node) == "true"
-        case "number":
-            return int(_text(node))
+        case "call_expression" if _text(node.named_children[0]) == "union":
+            return Union(_value(child) for child in node.named_children[1].named_children)
         case _:
-            return Expression(_text(node))
+            return _plain(node)
+
+
+def _plain(node: Node) -> bool | int | Expression:
+    if node.type == "boolean":
+        return _text(node) == "true"
+    return int(_text(node)) if node.type == "number" else Expression(_text(node))
 
 
 def _bound(node: Node) -> list[Node]:
