@@ -40,7 +40,7 @@ param pythonVersion string = hostingPlan == 'consumption' ? '3.12' : '3.13'
 ])
 param instanceMemoryMB int = 2048
 
-@description('How many instances may run at once.')
+@description('How many instances may run at once. Flex takes no less than 40.')
 @minValue(1)
 @maxValue(1000)
 param maximumInstances int = 40
@@ -86,6 +86,9 @@ param extraSettings object = {}
 
 @description('Take telemetry only from identities.')
 param entraIngestion bool = true
+
+@description('Diagnostic setting of the function app; Flex had none when this was written. The app\'s own telemetry does not depend on it.')
+param platformLogs bool = hostingPlan != 'flex'
 
 @description('Application (client) id of the app registration people sign in to for reports. Empty: no sign-in.')
 param signInClientId string = ''
@@ -331,6 +334,7 @@ module app 'modules/function.bicep' = {
     secretSettings: secretSettings
     extraSettings: extraSettings
     heavyElsewhere: !empty(workerImage)
+    platformLogs: platformLogs
     standby: standby
     subnetId: secure ? network!.outputs.functionsSubnetId : ''
     closed: secure

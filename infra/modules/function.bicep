@@ -55,6 +55,9 @@ param extraSettings object
 @description('A worker has the heavy lane, so the functions leave it alone.')
 param heavyElsewhere bool
 
+@description('Send the platform\'s logs and metrics of the app to the workspace; the app\'s own go to Application Insights.')
+param platformLogs bool
+
 @description('All triggers are off; health answers.')
 param standby bool
 
@@ -320,7 +323,7 @@ resource signIn 'Microsoft.Web/sites/config@2024-04-01' = if (!empty(signInClien
   }
 }
 
-resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (platformLogs) {
   name: 'scanguard'
   scope: app
   properties: {
