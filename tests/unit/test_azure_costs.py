@@ -132,8 +132,11 @@ def test_the_command_prints_tables(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_guide_shows_what_the_command_prints() -> None:
     guide = (TOOLS.parent / "docs" / "azure" / "costs.md").read_text(encoding="utf-8")
+    measured = TOOLS / "azure_costs.measured.json"
+    shown = measured if measured.exists() else TOOLS / "azure_costs.example.json"
 
-    assert azure_costs.tables(example(), Prices.load()) in guide
+    assert azure_costs.tables(Measured.read(json.loads(shown.read_text(encoding="utf-8"))), Prices.load()) in guide
+    assert shown.name in guide
 
 
 def test_a_measurement_that_lacks_something_names_it() -> None:
