@@ -8,10 +8,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import click
 import pytest
 from bicep import INFRA, Bicep
 
 from scanguard.builtin.events import OPERATIONS
+from scanguard.cli.root import cli
 from scanguard.ports import Lane
 
 ROOT = INFRA.parent
@@ -72,7 +74,11 @@ def test_the_worker_of_the_heavy_lane_comes_when_its_queue_has_messages() -> Non
     (worker,) = module("worker").of_type("Microsoft.App/containerApps")
     template = worker.body["properties"]["template"]
 
-    assert template["containers"][0]["args"] == ["worker", "--lane", str(Lane.HEAVY)]
+    command, *options = template["containers"][0]["args"]
+    assert (command, options) == ("worker", ["--lane", str(Lane.HEAVY)])
+    documented = cli.get_command(click.Context(cli), command)
+    assert documented is not None
+    assert documented.make_context(command, list(options)).params["lanes"] == (Lane.HEAVY,)
     assert template["scale"]["minReplicas"] == 0
     rule = template["scale"]["rules"][0]["azureQueue"]
     assert (rule["queueName"], rule["identity"]) == ("names.heavyQueue", "readerId")
