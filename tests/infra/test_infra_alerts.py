@@ -11,7 +11,9 @@ from scanguard.telemetry import instruments
 
 RULES: list[dict[str, Any]] = json.loads((INFRA / "monitoring" / "alerts.json").read_text(encoding="utf-8"))["rules"]
 METRICS = {value.name for value in vars(instruments).values() if isinstance(value, instruments.Metric)}
-MINUTES = {"PT5M": 5, "PT10M": 10, "PT15M": 15, "PT30M": 30, "PT1H": 60, "PT6H": 360, "P1D": 1440}
+HOURS = {f"PT{hours}H": 60 * hours for hours in (1, 2, 3, 4, 5, 6)}
+MINUTES = {**{f"PT{minutes}M": minutes for minutes in (5, 10, 15, 30, 45)}, **HOURS, "P1D": 1440, "P2D": 2880}
+"""What a log alert may have: https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-log-alert-rule."""
 TABLES = r"^(App(Traces|Events|Metrics|Exceptions|Requests|Dependencies)|AegDeliveryFailureLogs)\b"
 
 
