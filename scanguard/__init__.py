@@ -22,7 +22,9 @@ if TYPE_CHECKING:
         NotifyError,
         NotifyRefusedError,
         PlatformError,
+        PlatformForbiddenError,
         PlatformMismatchError,
+        PlatformThrottledError,
         PluginError,
         PolicyError,
         ProcessError,
@@ -66,6 +68,9 @@ if TYPE_CHECKING:
         SecretStoreSpec,
         Sink,
         SinkSpec,
+        Sweep,
+        SweepPage,
+        SweepSpec,
         Ticket,
         hookimpl,
     )
@@ -97,7 +102,7 @@ _HOMES = {
     "scanguard.errors": (
         "ActionError AddressRefusedError BackendError ConfigError EventError ImageCorruptError ImageNotFoundError "
         "ImageTooLargeError InvalidReferenceError NotifyError NotifyRefusedError PlatformError "
-        "PlatformMismatchError PluginError PolicyError ProcessError RegistryAuthError RegistryError "
+        "PlatformForbiddenError PlatformMismatchError PlatformThrottledError PluginError PolicyError ProcessError RegistryAuthError RegistryError "
         "RegistryRefusedError RegistryThrottledError RegistryUnavailableError ScanError ScanTargetNotFoundError "
         "ScanTimeoutError ScanUnsupportedError ScanguardError ScannerAuthError ScannerOutputError "
         "ScannerThrottledError ScannerUnavailableError SecretError SinkError"
@@ -105,7 +110,8 @@ _HOMES = {
     "scanguard.hooks": (
         "API_VERSION BatchScanner CommandSpec DeploymentPlatform EventSourceSpec Notice Notifier NotifierSpec "
         "PlatformSpec PluginConfig PluginContext Policy PolicyInput PolicySpec RegistryCredentialSpec ScanRequest "
-        "Scanner ScannerSpec SecretStore SecretStoreSpec Sink SinkSpec Ticket hookimpl"
+        "Scanner ScannerSpec SecretStore SecretStoreSpec Sink SinkSpec Sweep SweepPage SweepSpec Ticket "
+        "hookimpl"
     ),
     "scanguard.model.deployment": "Container Deployment Event",
     "scanguard.model.finding": "ComplianceCheck Cvss Epss Finding Kev Package SecretFinding",
@@ -168,8 +174,10 @@ __all__ = [
     "Package",
     "Platform",
     "PlatformError",
+    "PlatformForbiddenError",
     "PlatformMismatchError",
     "PlatformSpec",
+    "PlatformThrottledError",
     "PluginConfig",
     "PluginContext",
     "PluginError",
@@ -216,6 +224,9 @@ __all__ = [
     "Sink",
     "SinkError",
     "SinkSpec",
+    "Sweep",
+    "SweepPage",
+    "SweepSpec",
     "Ticket",
     "Verdict",
     "hookimpl",

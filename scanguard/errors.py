@@ -36,6 +36,8 @@ of a foreign answer beyond what was redacted before).
     │   ├── ScanTimeoutError
     │   └── ScannerOutputError
     ├── PlatformError
+    │   ├── PlatformForbiddenError
+    │   └── PlatformThrottledError
     ├── SinkError
     ├── NotifyError
     │   └── NotifyRefusedError
@@ -213,6 +215,16 @@ class PlatformError(ScanguardError):
     """The platform that runs a deployment did not describe it."""
 
     is_retryable = True
+
+
+class PlatformForbiddenError(PlatformError):
+    """The platform may not read a deployment. The text names the role to grant; the verdict is unknown till then."""
+
+    is_retryable = False
+
+
+class PlatformThrottledError(PlatformError):
+    """The platform asks to slow down; obeyed without using up an attempt."""
 
 
 class SinkError(ScanguardError):

@@ -21,6 +21,7 @@ from scanguard.hooks.surroundings import (
     SecretStore,
     SecretStoreSpec,
 )
+from scanguard.hooks.sweeps import Sweep, SweepPage, SweepSpec
 
 __all__ = [
     "API_VERSION",
@@ -47,6 +48,9 @@ __all__ = [
     "SecretStoreSpec",
     "Sink",
     "SinkSpec",
+    "Sweep",
+    "SweepPage",
+    "SweepSpec",
     "Ticket",
     "hookimpl",
     "hookspec",
