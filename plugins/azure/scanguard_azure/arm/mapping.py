@@ -65,10 +65,12 @@ def _containers(
     is_group = resource.kind is Kind.CONTAINER_GROUP
     latest = properties if is_group else _object(properties.get("template"))
     found = list(_of_template(latest, nested=is_group))
-    for name, template in more:
-        found += _not_yet(found, name, _of_template(template, nested=False))
-        if len(found) > MAX_CONTAINERS:
-            break
+    seen, names = {_key(one) for one in found}, {one.name for one in found}
+    for source, template in more:
+        for one in _of_template(template, nested=False):
+            if _key(one) not in seen and len(found) <= MAX_CONTAINERS:
+                seen.add(_key(one))
+                found.append(one.model_copy(update={"name": f"{one.name}@{source}"}) if one.name in names else one)
     if not found:
         raise PlatformError(f"{resource.text} shows no containers yet, or none that can be read", target=resource.text)
     if len(found) > MAX_CONTAINERS:
@@ -85,13 +87,9 @@ def _of_template(template: Object, *, nested: bool) -> Iterator[Container]:
             yield Container(name=name, image=_image(fields.get("image")), init=is_init)
 
 
-def _not_yet(known: Sequence[Container], source: str, containers: Iterator[Container]) -> Iterator[Container]:
-    """Containers that are not known with this image; a name that is taken says which revision it is of."""
-    seen = {(one.name, one.image, one.init) for one in known}
-    names = {one.name for one in known}
-    for one in containers:
-        if (one.name, one.image, one.init) not in seen:
-            yield one.model_copy(update={"name": f"{one.name}@{source}"}) if one.name in names else one
+def _key(container: Container) -> tuple[str, str, bool]:
+    """What makes two containers of different revisions the same."""
+    return container.name, container.image, container.init
 
 
 def _image(value: JsonValue) -> str:

@@ -20,6 +20,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -49,6 +50,7 @@ class ArmSimulator:
         graph_quota: Queries that Resource Graph still answers before it says 429; None for no limit.
         graph_headers: Further headers of its answers.
         page_size: Items of a page of revisions or executions.
+        next_link: Sent as the address of the next page, whatever it is.
         revoked: Tokens that are not accepted any more.
         tokens: Tokens that were sent.
         calls: How often each was asked for: method and lower-case path.
@@ -64,6 +66,7 @@ class ArmSimulator:
         self.graph_quota: int | None = None
         self.graph_headers: dict[str, str] = {}
         self.page_size = 100
+        self.next_link: object = None
         self.revoked: set[str] = set()
         self.tokens: set[str] = set()
         self.calls: Counter[str] = Counter()
@@ -168,6 +171,8 @@ class ArmSimulator:
             version = request.query["api-version"][-1]
             rest = f"api-version={version}&$skiptoken={start + self.page_size}"
             page["nextLink"] = f"{self.url}{request.target.partition('?')[0]}?{rest}"
+        if self.next_link is not None:
+            page["nextLink"] = self.next_link
         return json_answer(page)
 
     def _graph(self, request: ReceivedRequest) -> Answer:
@@ -233,10 +238,15 @@ def _graph_problem(asked: dict[str, Any]) -> str:
     return ""
 
 
-def _certified(ca_file: Path) -> ssl.SSLContext:
+@cache
+def _authority() -> Any:
     import trustme  # noqa: PLC0415  # only who serves
 
-    authority = trustme.CA()
+    return trustme.CA()
+
+
+def _certified(ca_file: Path) -> ssl.SSLContext:
+    authority = _authority()
     authority.cert_pem.write_to_path(str(ca_file))
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1", "localhost").configure_cert(tls)
