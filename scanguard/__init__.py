@@ -100,12 +100,13 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "scanguard.errors": (
-        "ActionError AddressRefusedError BackendError ConfigError EventError ImageCorruptError ImageNotFoundError "
-        "ImageTooLargeError InvalidReferenceError NotifyError NotifyRefusedError PlatformError "
-        "PlatformForbiddenError PlatformMismatchError PlatformThrottledError PluginError PolicyError ProcessError RegistryAuthError RegistryError "
-        "RegistryRefusedError RegistryThrottledError RegistryUnavailableError ScanError ScanTargetNotFoundError "
-        "ScanTimeoutError ScanUnsupportedError ScanguardError ScannerAuthError ScannerOutputError "
-        "ScannerThrottledError ScannerUnavailableError SecretError SinkError"
+        "ActionError AddressRefusedError BackendError ConfigError EventError ImageCorruptError "
+        "ImageNotFoundError ImageTooLargeError InvalidReferenceError NotifyError NotifyRefusedError "
+        "PlatformError PlatformForbiddenError PlatformMismatchError PlatformThrottledError PluginError "
+        "PolicyError ProcessError RegistryAuthError RegistryError RegistryRefusedError "
+        "RegistryThrottledError RegistryUnavailableError ScanError ScanTargetNotFoundError ScanTimeoutError "
+        "ScanUnsupportedError ScanguardError ScannerAuthError ScannerOutputError ScannerThrottledError "
+        "ScannerUnavailableError SecretError SinkError"
     ),
     "scanguard.hooks": (
         "API_VERSION BatchScanner CommandSpec DeploymentPlatform EventSourceSpec Notice Notifier NotifierSpec "

@@ -15,6 +15,7 @@ from scanguard.model.verdict import Outcome
 from scanguard.oci.settings import RegistrySettings
 from scanguard.settings.server import ServerSettings
 
+
 def _listing(value: object) -> object:
     return {"use": value} if isinstance(value, list) else value
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from scanguard.hooks import DeploymentPlatform, PlatformSpec, PluginContext, hookimpl
+from scanguard.hooks import DeploymentPlatform, EventSourceSpec, PlatformSpec, PluginContext, hookimpl
+from scanguard_azure.acr import accepts_acr, parse_acr
 from scanguard_azure.arm.config import AzureConfig
 from scanguard_azure.arm.ids import owns
 
@@ -20,6 +21,17 @@ def scanguard_platforms() -> Iterable[PlatformSpec]:
         build=_build_platform,
         owns=owns,
         description="Reads container groups, container apps and jobs from Azure Resource Manager.",
+    )
+
+
+@hookimpl
+def scanguard_event_sources() -> Iterable[EventSourceSpec]:
+    """Offer pushes to container registries."""
+    yield EventSourceSpec(
+        name="acr",
+        accepts=accepts_acr,
+        parse=parse_acr,
+        description="Images pushed to Azure Container Registry, by Event Grid or as CloudEvents.",
     )
 
 

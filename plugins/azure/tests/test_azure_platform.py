@@ -241,8 +241,7 @@ async def test_a_cancelled_read_ends_at_once(rig: Rig) -> None:
     id_ = rig.world.put(container_group("api1", "nginx"))
     rig.arm.faults = [Fault("hang")]
     reading = asyncio.ensure_future(rig.platform().describe(id_))
-    while not rig.arm.calls:
-        await asyncio.sleep(0.01)
+    await rig.arm.asked.wait()
     reading.cancel()
 
     async with asyncio.timeout(1):
@@ -335,7 +334,7 @@ async def test_doctor_is_told_what_stands_in_the_way(rig: Rig) -> None:
     await rig.platform().check()
     rig.world.forbidden.add("/subscriptions/")
 
-    with pytest.raises(PlatformForbiddenError, match="Microsoft.Resources/subscriptions/read"):
+    with pytest.raises(PlatformForbiddenError, match=r"Microsoft\.Resources/subscriptions/read"):
         await rig.platform().check()
 
 

@@ -28,10 +28,15 @@ from scanguard_azure.arm.roles import grant
 from scanguard_azure.arm.tokens import ManagementTokens
 
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,79}")
+_UNREGISTERED: Final = frozenset({"missingsubscriptionregistration", "subscriptionnotregistered"})
 _MAX_ERROR_BYTES: Final = 64 * 1024
 _ELSEWHERE: Final = frozenset({"subscriptionnotfound", "tenantnotfound"})
 """Codes of a 404 that say nothing of the resource: this identity's directory does not know the subscription."""
 _RESETS: Final = re.compile(r"(\d{1,2}):(\d{2}):(\d{2})(?:\.\d+)?")
+
+
+class ProviderNotRegisteredError(PlatformError):
+    """The subscription does not use this kind of resource at all: there is none of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +178,8 @@ class ArmClient:
                 plugin="azure",
                 target=question.scope,
             )
+        if code.lower() in _UNREGISTERED:
+            return ProviderNotRegisteredError(f"{question.scope} does not have {question.what} ({said})")
         return self._failed(f"answers {said} for {question.what}", question.scope)
 
     async def _code(self, response: http.Response) -> str:

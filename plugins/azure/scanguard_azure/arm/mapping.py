@@ -59,9 +59,7 @@ def deployment(
     )
 
 
-def _containers(
-    resource: ResourceId, properties: Object, more: Sequence[tuple[str, Object]]
-) -> tuple[Container, ...]:
+def _containers(resource: ResourceId, properties: Object, more: Sequence[tuple[str, Object]]) -> tuple[Container, ...]:
     is_group = resource.kind is Kind.CONTAINER_GROUP
     latest = properties if is_group else _object(properties.get("template"))
     found = list(_of_template(latest, nested=is_group))
@@ -93,7 +91,7 @@ def _key(container: Container) -> tuple[str, str, bool]:
 
 
 def _image(value: JsonValue) -> str:
-    return value if isinstance(value, str) and len(value) <= MAX_IMAGE else ""
+    return _utf8(value) if isinstance(value, str) and len(value) <= MAX_IMAGE else ""
 
 
 def _platform(kind: Kind, properties: Object) -> Platform | None:
@@ -111,7 +109,7 @@ def _platform(kind: Kind, properties: Object) -> Platform | None:
 def _tags(value: JsonValue) -> Mapping[str, str]:
     """Azure allows 50 tags of 512 and 256 characters; what is longer is none of its."""
     pairs = [
-        (name, text)
+        (_utf8(name), _utf8(text))
         for name, text in _object(value).items()
         if isinstance(text, str) and len(name) <= 512 and len(text) <= 256
     ]
@@ -139,6 +137,11 @@ def _as_whom(entry: Object) -> str:
     user, secret = _text(entry.get("username")), _text(entry.get("passwordSecretRef"))
     said = f"as the user {user}" if user else "with a login"
     return f"{said}, password in its secret {secret}" if secret else said
+
+
+def _utf8(value: str) -> str:
+    """JSON can hold halves of characters, which nothing can store."""
+    return value.encode(errors="replace").decode()
 
 
 def _text(value: JsonValue) -> str:

@@ -57,27 +57,23 @@ def first(faults: Iterable[Fault], path: str, chance: random.Random) -> Fault | 
 
 def spoiled(fault: Fault, proper: Answer) -> Answer:
     """The answer, gone wrong."""
-    match fault.kind:
-        case "status":
-            answer = refusal(fault.status, fault.code)
-            if fault.retry_after_s is not None:
-                answer.headers["Retry-After"] = str(fault.retry_after_s)
-            return answer
-        case "hang":
-            return Answer.hanging()
-        case "reset":
-            return Answer(raw=b"")
-        case "garbage":
-            return Answer.garbage()
-        case "html":
-            return Answer(200, b"<html><body>Sign in</body></html>", {"Content-Type": "text/html"})
-        case "huge":
-            return Answer(200, b'{"id":"', stream=_endless())
-        case "truncated":
-            return Answer.cut_off(proper.body, at=len(proper.body) // 2)
-        case "slow":
-            proper.delay_s = fault.delay_s
-            return proper
+    if fault.kind == "status":
+        answer = refusal(fault.status, fault.code)
+        if fault.retry_after_s is not None:
+            answer.headers["Retry-After"] = str(fault.retry_after_s)
+        return answer
+    if fault.kind == "slow":
+        proper.delay_s = fault.delay_s
+        return proper
+    made = {
+        "hang": Answer.hanging(),
+        "reset": Answer(raw=b""),
+        "garbage": Answer.garbage(),
+        "html": Answer(200, b"<html><body>Sign in</body></html>", {"Content-Type": "text/html"}),
+        "huge": Answer(200, b'{"id":"', stream=_endless()),
+        "truncated": Answer.cut_off(proper.body, at=len(proper.body) // 2),
+    }
+    return made[fault.kind]
 
 
 async def _endless() -> AsyncIterator[bytes]:

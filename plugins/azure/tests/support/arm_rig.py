@@ -13,6 +13,7 @@ from arm_simulator import ArmSimulator
 from arm_world import SUBSCRIPTION, World
 from managed_identity import ManagedIdentity
 from scanguard_azure.arm.config import AzureConfig
+from scanguard_azure.arm.inventory import AzureInventory
 from scanguard_azure.arm.platform import AzurePlatform
 
 from scanguard.hooks import PluginContext
@@ -54,6 +55,12 @@ class Rig:
         platform = AzurePlatform(self.config(**options), self.context)
         self.stack.push_async_callback(platform.aclose)
         return platform
+
+    def inventory(self, **options: Any) -> AzureInventory:
+        """An inventory of it; closed at the end."""
+        inventory = AzureInventory(self.config(**options), self.context)
+        self.stack.push_async_callback(inventory.aclose)
+        return inventory
 
 
 @asynccontextmanager

@@ -49,26 +49,32 @@ class ArmSimulator:
         bucket: The limit on reads; None for no limit.
         graph_quota: Queries that Resource Graph still answers before it says 429; None for no limit.
         graph_headers: Further headers of its answers.
+        graph_answer: Answered instead of rows.
         page_size: Items of a page of revisions or executions.
         next_link: Sent as the address of the next page, whatever it is.
         revoked: Tokens that are not accepted any more.
         tokens: Tokens that were sent.
+        asked: Set once anything was asked.
         calls: How often each was asked for: method and lower-case path.
         statuses: How often each status was answered; 0 for what was no HTTP.
         queries: Bodies of the queries of Resource Graph.
         ca_file: The certificate to trust.
     """
 
-    def __init__(self, world: World | None = None, *, port: int = 0, ca_file: Path | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, world: World | None = None, *, port: int = 0, ca_file: Path | None = None, seed: int = 0
+    ) -> None:
         self.world = world or World()
         self.faults: list[Fault] = []
         self.bucket: TokenBucket | None = None
         self.graph_quota: int | None = None
         self.graph_headers: dict[str, str] = {}
+        self.graph_answer: dict[str, Any] | None = None
         self.page_size = 100
         self.next_link: object = None
         self.revoked: set[str] = set()
         self.tokens: set[str] = set()
+        self.asked = asyncio.Event()
         self.calls: Counter[str] = Counter()
         self.statuses: Counter[int] = Counter()
         self.queries: list[dict[str, Any]] = []
@@ -101,6 +107,7 @@ class ArmSimulator:
             return self._controlled(request)
         path = request.path.lower()
         self.calls[f"{request.method} {path}"] += 1
+        self.asked.set()
         fault = first(self.faults, path, self._chance)
         answer = self._refused(request) or self._limited() or self._proper(request, path)
         if fault is not None:
@@ -153,8 +160,7 @@ class ArmSimulator:
         if path == f"/subscriptions/{subscription}":
             return json_answer({"id": path, "subscriptionId": subscription, "state": "Enabled"})
         if (listed := _LIST.fullmatch(path)) is not None:
-            rows = self.world.rows([subscription], [listed["type"]])
-            return json_answer({"value": [self.world.resources[row["id"].lower()] for row in rows]})
+            return json_answer({"value": self.world.of(subscription, listed["type"])})
         typed = _TYPED.fullmatch(path)
         if typed is None:
             return refusal(404, "InvalidResourceType")
@@ -186,6 +192,8 @@ class ArmSimulator:
             self.graph_quota -= 1
         asked = json.loads(request.body)
         self.queries.append(asked)
+        if self.graph_answer is not None:
+            return json_answer(self.graph_answer)
         problem = _graph_problem(asked)
         return refusal(400, "BadRequest", problem) if problem else self._rows(asked)
 

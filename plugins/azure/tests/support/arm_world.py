@@ -145,6 +145,14 @@ class World:
         latest = {"active": True, "template": copy.deepcopy(properties["template"])}
         return [{"name": properties.get("latestRevisionName", "r"), "properties": latest}]
 
+    def of(self, subscription: str, type_: str) -> list[Document]:
+        """The resources of one type in a subscription."""
+        return [
+            document
+            for id_, document in sorted(self.resources.items())
+            if id_.split("/")[2] == subscription and document["type"].lower() == type_
+        ]
+
     def rows(self, subscriptions: Sequence[str], types: Sequence[str]) -> list[Mapping[str, str]]:
         """What Resource Graph would list, by id."""
         wanted = {one.lower() for one in subscriptions} & self.subscriptions
