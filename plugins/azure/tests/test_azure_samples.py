@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import JsonValue
 from scanguard_azure.acr import accepts_acr, parse_acr
 from scanguard_azure.arm.ids import parse_id
 from scanguard_azure.arm.mapping import deployment
@@ -32,7 +33,8 @@ SOURCES = (*scanguard_event_sources(), EventSourceSpec("acr", accepts_acr, parse
 
 def groups(path: Path) -> list[dict[str, Any]]:
     document = json.loads(path.read_text())
-    return document.get("value", [document])
+    listed: list[dict[str, Any]] = document.get("value", [document])
+    return listed
 
 
 @pytest.mark.parametrize("path", GROUPS, ids=lambda path: path.stem)
@@ -77,7 +79,7 @@ def test_a_host_that_is_a_placeholder_is_refused() -> None:
 
 def test_odd_fields_lose_no_container() -> None:
     id_ = "/subscriptions/s/resourceGroups/r/providers/Microsoft.ContainerInstance/containerGroups/g"
-    odd = [
+    odd: list[JsonValue] = [
         None,
         7,
         {},
@@ -85,7 +87,11 @@ def test_odd_fields_lose_no_container() -> None:
         {"name": 1, "properties": {"image": "\ud800"}},
         {"properties": {"image": "b" * 9999}},
     ]
-    document = {"id": id_, "tags": {"a": "\ud800", "b": 1, "c" * 600: "x"}, "properties": {"containers": odd}}
+    document: dict[str, JsonValue] = {
+        "id": id_,
+        "tags": {"a": "\ud800", "b": 1, "c" * 600: "x"},
+        "properties": {"containers": odd},
+    }
 
     found = deployment(parse_id(id_), document, (), NOW)
 
