@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
+from datetime import timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -336,6 +339,21 @@ async def test_doctor_is_told_what_stands_in_the_way(rig: Rig) -> None:
 
     with pytest.raises(PlatformForbiddenError, match=r"Microsoft\.Resources/subscriptions/read"):
         await rig.platform().check()
+
+
+@pytest.mark.parametrize(("minutes", "is_wrong"), [(0, False), (2, False), (-10, True), (10, True)])
+async def test_doctor_sees_a_clock_that_is_wrong(rig: Rig, minutes: float, is_wrong: bool) -> None:
+    rig.arm.date = format_datetime(rig.clock.now() + timedelta(minutes=minutes), usegmt=True)
+
+    with pytest.raises(PlatformError, match="600 s apart") if is_wrong else nullcontext():
+        await rig.platform().check()
+
+
+@pytest.mark.parametrize("date", ["", "never", "Mon, 99 Foo 0000 99:99:99 GMT"])
+async def test_a_date_that_says_nothing_is_no_wrong_clock(rig: Rig, date: str) -> None:
+    rig.arm.date = date
+
+    await rig.platform().check()
 
 
 async def test_nothing_is_asked_for_before_the_first_call(rig: Rig) -> None:

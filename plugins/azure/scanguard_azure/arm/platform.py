@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import quote
 
@@ -20,6 +22,10 @@ from scanguard_azure.arm.mapping import Object, deployment
 
 DESCRIBE_TIMEOUT_S: Final = 50.0
 MAX_PAGES: Final = 40
+CHECKED: Final = 5
+"""Subscriptions that the doctor reads."""
+MAX_SKEW_S: Final = 240.0
+"""Azure's tokens hold from five minutes before they are given."""
 _ENDED: Final = frozenset({"succeeded", "failed", "stopped", "degraded"})
 """States of an execution that runs no more."""
 
@@ -43,20 +49,23 @@ class AzurePlatform:
         return deployment(resource, answer.document, more, self._context.clock.now())
 
     async def check(self) -> None:
-        """Whether a token can be had and the subscriptions can be read. Raises PlatformError."""
+        """Whether a token can be had, subscriptions can be read, and the clock is right. Raises PlatformError."""
         await self._arm.token()
-        for subscription in self._config.listed[:1]:
-            await self.readable(subscription)
+        for subscription in self._config.listed[:CHECKED]:
+            await self._check_subscription(subscription)
 
-    async def readable(self, subscription: str) -> None:
-        """One cheap read. Raises PlatformError when the subscription cannot be seen."""
+    async def _check_subscription(self, subscription: str) -> None:
         path = f"/subscriptions/{subscription}"
         version = self._config.api_versions.subscriptions
         question = Question(path, f"the subscription {subscription}", roles.READ_SUBSCRIPTION, path, version)
-        if await self._arm.ask(question) is None:
+        answer = await self._arm.ask(question)
+        if answer is None:
             raise PlatformForbiddenError(
                 f"the subscription {subscription} is not there, or not for this identity", target=path
             )
+        skew_s = _skew_s(answer.headers.get("Date", ""), self._context.clock.now())
+        if skew_s > MAX_SKEW_S:
+            raise PlatformError(f"the clock here and Azure's are {skew_s:.0f} s apart: set the clock")
 
     async def aclose(self) -> None:
         """Close connections."""
@@ -123,6 +132,15 @@ def _inner(parent: Object, key: str) -> Object:
 
 def _name(value: JsonValue) -> str:
     return quote(value, safe="-")[:128] if isinstance(value, str) else "?"
+
+
+def _skew_s(date: str, now: datetime) -> float:
+    """Seconds between a ``Date`` header and our clock; 0 when it says nothing readable."""
+    try:
+        there = parsedate_to_datetime(date)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return 0.0
+    return abs(((there if there.tzinfo else there.replace(tzinfo=UTC)) - now).total_seconds())
 
 
 def _scope(resource: ResourceId) -> str:

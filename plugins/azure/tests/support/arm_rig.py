@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,14 +63,19 @@ class Rig:
         return inventory
 
 
+def isolated_identity(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> None:
+    """Azure's library finds this managed identity, and none that the machine may have."""
+    for name in ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_CLIENT_SECRET", "AZURE_FEDERATED_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+
 @asynccontextmanager
 async def azure_rig(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
     """A rig that lasts as long as the block."""
-    for name in ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_CLIENT_SECRET", "AZURE_FEDERATED_TOKEN_FILE"):
-        monkeypatch.delenv(name, raising=False)
     async with AsyncExitStack() as stack:
         identity = await stack.enter_async_context(ManagedIdentity())
-        for name, value in identity.environment.items():
-            monkeypatch.setenv(name, value)  # where Azure's library looks for an identity
+        isolated_identity(monkeypatch, identity.environment)
         arm = await stack.enter_async_context(ArmSimulator())
         yield Rig(arm, identity, folder, ManualClock(NOW), await stack.enter_async_context(AsyncExitStack()))

@@ -54,6 +54,7 @@ class ArmSimulator:
         next_link: Sent as the address of the next page, whatever it is.
         revoked: Tokens that are not accepted any more.
         tokens: Tokens that were sent.
+        date: Sent as ``Date``; nothing by default.
         asked: Set once anything was asked.
         calls: How often each was asked for: method and lower-case path.
         statuses: How often each status was answered; 0 for what was no HTTP.
@@ -74,6 +75,7 @@ class ArmSimulator:
         self.next_link: object = None
         self.revoked: set[str] = set()
         self.tokens: set[str] = set()
+        self.date = ""
         self.asked = asyncio.Event()
         self.calls: Counter[str] = Counter()
         self.statuses: Counter[int] = Counter()
@@ -110,6 +112,8 @@ class ArmSimulator:
         self.asked.set()
         fault = first(self.faults, path, self._chance)
         answer = self._refused(request) or self._limited() or self._proper(request, path)
+        if self.date:
+            answer.headers["Date"] = self.date
         if fault is not None:
             answer = spoiled(fault, answer)
         self.statuses[0 if answer.raw is not None else answer.status] += 1
