@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         ScanUnsupportedError,
         SecretError,
         SinkError,
+        SweepError,
     )
     from scanguard.hooks import (
         API_VERSION,
@@ -100,13 +101,13 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "scanguard.errors": (
-        "ActionError AddressRefusedError BackendError ConfigError EventError ImageCorruptError "
-        "ImageNotFoundError ImageTooLargeError InvalidReferenceError NotifyError NotifyRefusedError "
-        "PlatformError PlatformForbiddenError PlatformMismatchError PlatformThrottledError PluginError "
-        "PolicyError ProcessError RegistryAuthError RegistryError RegistryRefusedError "
-        "RegistryThrottledError RegistryUnavailableError ScanError ScanTargetNotFoundError ScanTimeoutError "
-        "ScanUnsupportedError ScanguardError ScannerAuthError ScannerOutputError ScannerThrottledError "
-        "ScannerUnavailableError SecretError SinkError"
+        "ActionError AddressRefusedError BackendError ConfigError EventError ImageCorruptError ImageNotFoundError "
+        "ImageTooLargeError InvalidReferenceError NotifyError NotifyRefusedError PlatformError "
+        "PlatformForbiddenError PlatformMismatchError PlatformThrottledError PluginError PolicyError ProcessError "
+        "RegistryAuthError RegistryError RegistryRefusedError RegistryThrottledError RegistryUnavailableError ScanError ScanTargetNotFoundError "
+        "ScanTimeoutError ScanUnsupportedError ScanguardError ScannerAuthError ScannerOutputError "
+        "ScannerThrottledError ScannerUnavailableError SecretError SinkError "
+        "SweepError"
     ),
     "scanguard.hooks": (
         "API_VERSION BatchScanner CommandSpec DeploymentPlatform EventSourceSpec Notice Notifier NotifierSpec "
@@ -226,6 +227,7 @@ __all__ = [
     "SinkError",
     "SinkSpec",
     "Sweep",
+    "SweepError",
     "SweepPage",
     "SweepSpec",
     "Ticket",

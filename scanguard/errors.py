@@ -42,6 +42,7 @@ of a foreign answer beyond what was redacted before).
     ├── NotifyError
     │   └── NotifyRefusedError
     ├── ActionError
+    ├── SweepError
     ├── PolicyError
     ├── AddressRefusedError
     └── ProcessError
@@ -247,6 +248,12 @@ class NotifyRefusedError(NotifyError):
 
 class ActionError(ScanguardError):
     """A platform did not carry out an action."""
+
+    is_retryable = True
+
+
+class SweepError(ScanguardError):
+    """A periodic job did not do a page."""
 
     is_retryable = True
 
