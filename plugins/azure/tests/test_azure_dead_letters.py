@@ -17,7 +17,7 @@ from scanguard_azure.dead_letters.container import REJECTED
 from scanguard_azure.dead_letters.sweep import DeadLetterSweep
 
 from scanguard.builtin.plugin import scanguard_event_sources
-from scanguard.errors import PlatformError, PlatformForbiddenError
+from scanguard.errors import SweepError
 from scanguard.hooks import EventSourceSpec, SweepPage
 from scanguard.testing.contexts import make_context
 
@@ -221,12 +221,12 @@ async def test_an_empty_container_is_done_at_once(box: Box) -> None:
 
 
 async def test_a_container_that_is_missing_or_closed_says_so(box: Box, storage: Azurite) -> None:
-    with pytest.raises(PlatformError, match="no such container"):
+    with pytest.raises(SweepError, match="no such container"):
         await box.sweep(container="not-there").check()
     box.connection_string = storage.connection_string.replace("AccountKey=", "AccountKey=AAAA")
-    with pytest.raises(PlatformForbiddenError, match="Storage Blob Data Contributor"):
+    with pytest.raises(SweepError, match="Storage Blob Data Contributor"):
         await box.sweep().page("")
-    with pytest.raises(PlatformForbiddenError, match="holds no connection string") as refused:
+    with pytest.raises(SweepError, match="holds no connection string") as refused:
         await box.sweep(connection_string="env:BROKEN").page("")
     assert "canary" not in str(refused.value)
 
@@ -234,14 +234,14 @@ async def test_a_container_that_is_missing_or_closed_says_so(box: Box, storage: 
 async def test_storage_that_cannot_be_reached_is_tried_again(box: Box) -> None:
     box.connection_string = Azurite.through(1, 1, 1)
 
-    with pytest.raises(PlatformError, match="cannot be reached") as failed:
+    with pytest.raises(SweepError, match="cannot be reached") as failed:
         await box.sweep().page("")
     assert failed.value.is_retryable
 
 
 @pytest.mark.parametrize("cursor", ["x", "[]", '{"folders": 7}'])
 async def test_a_cursor_that_cannot_be_read_is_an_error(box: Box, cursor: str) -> None:
-    with pytest.raises(PlatformError, match="cursor"):
+    with pytest.raises(SweepError, match="cursor"):
         await box.sweep().page(cursor)
 
 

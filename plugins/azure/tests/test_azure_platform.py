@@ -17,7 +17,8 @@ from arm_world import SUBSCRIPTION, container_app, container_group, execution, j
 from pydantic import ValidationError
 from scanguard_azure.arm.config import AzureConfig
 from scanguard_azure.arm.ids import owns
-from scanguard_azure.arm.platform import MAX_PAGES
+from scanguard_azure.arm.mapping import MAX_CONTAINERS
+from scanguard_azure.arm.platform import MAX_ITEMS, MAX_PAGES
 
 from scanguard.errors import PlatformError, PlatformForbiddenError, PlatformThrottledError
 from scanguard.model.deployment import Container
@@ -379,3 +380,71 @@ async def test_nothing_is_asked_for_before_the_first_call(rig: Rig) -> None:
 def test_a_configuration_that_cannot_work_is_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         AzureConfig.model_validate(options)
+
+
+async def test_more_revisions_than_azure_keeps_are_not_kept_here(rig: Rig) -> None:
+    id_ = rig.world.put(container_app("web", "nginx"))
+    rig.world.revisions[id_.lower()] = [revision(f"web--{number}", "nginx") for number in range(MAX_ITEMS + 1)]
+
+    with pytest.raises(PlatformError, match="more than 1,000"):
+        await rig.platform().describe(id_)
+
+
+async def test_an_app_with_more_containers_than_can_be_is_refused_whole(rig: Rig) -> None:
+    id_ = rig.world.put(container_app("web", *(f"image{number}" for number in range(MAX_CONTAINERS + 1))))
+
+    with pytest.raises(PlatformError, match="more than 500 containers"):
+        await rig.platform().describe(id_)
+
+
+async def test_a_workload_that_shows_no_container_is_not_nothing_found(rig: Rig) -> None:
+    id_ = rig.world.put(container_group("api"))
+
+    with pytest.raises(PlatformError, match="no containers yet"):
+        await rig.platform().describe(id_)
+
+
+async def test_an_answer_about_another_resource_is_not_taken(rig: Rig) -> None:
+    id_ = rig.world.put(container_group("api", "nginx"))
+    rig.world.resources[id_.lower()]["id"] = id_.replace("api", "other")
+
+    with pytest.raises(PlatformError, match="another resource"):
+        await rig.platform().describe(id_)
+
+
+@pytest.mark.parametrize(("system", "platform"), [("Windows", "windows/amd64"), ("Linux", "linux/amd64"), (7, "None")])
+async def test_what_a_group_runs_on_chooses_the_image(rig: Rig, system: Any, platform: str) -> None:
+    document = container_group("api", "nginx")
+    document["properties"]["osType"] = system
+
+    found = await rig.platform().describe(rig.world.put(document))
+
+    assert found is not None
+    assert str(found.platform) == platform
+
+
+async def test_the_workloads_own_logins_are_kept_in_words(rig: Rig) -> None:
+    group, app = container_group("api", "nginx"), container_app("web", "nginx")
+    group["properties"]["imageRegistryCredentials"] = [
+        {"server": "ACME.azurecr.io", "username": "acme", "password": None},
+        {"server": "b.azurecr.io", "identity": "/subscriptions/S/x/userAssignedIdentities/id1"},
+        {"server": 7},
+    ]
+    app["properties"]["configuration"]["registries"] = [
+        {"server": "index.docker.io", "username": "u", "passwordSecretRef": "hubpw"},
+        {"server": "acme.azurecr.io", "identity": "system"},
+    ]
+
+    of_group = await rig.platform().describe(rig.world.put(group))
+    of_app = await rig.platform().describe(rig.world.put(app))
+
+    assert of_group is not None
+    assert of_app is not None
+    assert of_group.registries == {
+        "acme.azurecr.io": "as the user acme",
+        "b.azurecr.io": "with the managed identity id1",
+    }
+    assert of_app.registries == {
+        "docker.io": "as the user u, password in its secret hubpw",
+        "acme.azurecr.io": "with the managed identity system",
+    }

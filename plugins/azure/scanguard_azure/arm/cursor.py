@@ -55,7 +55,9 @@ class Cursor(Model):
         try:
             found = cls.model_validate_json(text)
         except ValidationError as exc:
-            raise PlatformError("the cursor of the inventory cannot be read; it begins anew", plugin="azure") from exc
+            raise PlatformError(
+                "the cursor of the inventory cannot be read; the next run begins anew", plugin="azure"
+            ) from exc
         return found if found.of == _hash(subscriptions) else cls.begun(subscriptions, now)
 
     def marked(self, numbers: Sequence[int]) -> str:

@@ -21,7 +21,9 @@ from scanguard_azure.arm.ids import Kind, ResourceId, parse_id
 from scanguard_azure.arm.mapping import Object, deployment
 
 DESCRIBE_TIMEOUT_S: Final = 50.0
-MAX_PAGES: Final = 40
+MAX_PAGES: Final = 20
+MAX_ITEMS: Final = 1000
+"""Revisions, or executions, of one workload; Azure keeps a hundred."""
 CHECKED: Final = 5
 """Subscriptions that the doctor reads."""
 MAX_SKEW_S: Final = 240.0
@@ -109,6 +111,7 @@ class AzurePlatform:
         about, scope = f"{what} of {resource.text}", _scope(resource)
         version = self._config.api_versions.of(resource.kind)
         question = Question(f"{resource.path}/{what}", about, action, scope, version)
+        count = 0
         for _ in range(MAX_PAGES):
             answer = await self._arm.ask(question)
             if answer is None:
@@ -116,6 +119,8 @@ class AzurePlatform:
             listed = answer.document.get("value")
             if not isinstance(listed, list):
                 raise PlatformError(f"the {about} are no list", target=resource.text)
+            if (count := count + len(listed)) > MAX_ITEMS:
+                raise PlatformError(f"the {about} are more than {MAX_ITEMS:,}", target=resource.text)
             for item in listed:
                 document = item if isinstance(item, dict) else {}
                 yield _name(document.get("name")), _inner(document, "properties")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from scanguard.errors import PlatformError, PlatformForbiddenError, PlatformThrottledError
+from scanguard.errors import PlatformThrottledError, ScanguardError, SweepError
 from scanguard.hooks import PluginContext
 from scanguard_azure.dead_letters.config import DeadLetterConfig
 from scanguard_azure.identity import Identity
@@ -123,7 +123,7 @@ class DeadLetterContainer:
                     self._client = ContainerClient.from_connection_string(text, name, **_LIMITS)
                 except ValueError:
                     # None, because the library's exception may show the text
-                    raise PlatformForbiddenError(f"{reference} holds no connection string") from None
+                    raise SweepError(f"{reference} holds no connection string") from None
         return self._client
 
     @contextmanager
@@ -136,22 +136,22 @@ class DeadLetterContainer:
         except HttpResponseError as exc:
             raise _error(exc.status_code or 0, exc, f"Storage did not {verb} in {what}") from exc
         except AzureError as exc:
-            raise PlatformError(f"{what} cannot be reached ({type(exc).__name__})", plugin=_NAME) from exc
+            raise SweepError(f"{what} cannot be reached ({type(exc).__name__})", plugin=_NAME) from exc
 
 
 _NAME: Final = "eventgrid_dead_letters"
 
 
-def _error(status: int, exc: Any, text: str) -> PlatformError:  # noqa: ANN401  # of a library that is not loaded here
+def _error(status: int, exc: Any, text: str) -> ScanguardError:  # noqa: ANN401  # of a library that is not loaded here
     said = f"{text} ({status} {getattr(exc, 'error_code', None) or ''})".replace(" )", ")")
     if status in (401, 403):
         advice = "grant the identity the role Storage Blob Data Contributor on it, or check the connection string"
-        return PlatformForbiddenError(f"{said}: {advice}", plugin=_NAME)
+        return SweepError(f"{said}: {advice}", plugin=_NAME)
     if status == 404:
-        return PlatformError(f"{said}: there is no such container; check `container` and `account`", plugin=_NAME)
+        return SweepError(f"{said}: there is no such container; check `container` and `account`", plugin=_NAME)
     if status in (429, 503):
         return PlatformThrottledError(f"{said}: it asks to slow down", plugin=_NAME)
-    return PlatformError(said, plugin=_NAME)
+    return SweepError(said, plugin=_NAME)
 
 
 async def _unless_changed(call: Any) -> Any:  # noqa: ANN401  # any call of the library

@@ -14,7 +14,7 @@ from typing import Final
 
 from pydantic import Field, ValidationError
 
-from scanguard.errors import EventError, PlatformError
+from scanguard.errors import EventError, SweepError
 from scanguard.hooks import PluginContext, SweepPage
 from scanguard.intake import ParsedEvents, parse_events
 from scanguard.model.base import Model
@@ -61,9 +61,9 @@ class DeadLetterSweep:
         self._container = DeadLetterContainer(config, context)
 
     async def page(self, cursor: str) -> SweepPage:
-        """Remove what the page before handed over, and hand over more. Raises PlatformError and its kinds."""
+        """Remove what the page before handed over, and hand over more. Raises SweepError and PlatformThrottledError."""
         if not self._context.event_sources:
-            raise PlatformError("no event source is there to understand events", plugin=self._context.instance)
+            raise SweepError("no event source is there to understand events", plugin=self._context.instance)
         at = await self._at(cursor)
         for name, etag in at.handed:
             await self._container.remove(name, etag)
@@ -76,7 +76,7 @@ class DeadLetterSweep:
         return SweepPage(events=taken.events, cursor=more, done=len(taken.handed))
 
     async def check(self) -> None:
-        """Whether the container can be listed. Raises PlatformError."""
+        """Whether the container can be listed. Raises SweepError."""
         await self._container.folders()
 
     async def aclose(self) -> None:
@@ -89,7 +89,9 @@ class DeadLetterSweep:
         try:
             return _Cursor.model_validate_json(cursor)
         except ValidationError as exc:
-            raise PlatformError("the cursor cannot be read; it begins anew", plugin=self._context.instance) from exc
+            raise SweepError(
+                "the cursor cannot be read; the next run begins anew", plugin=self._context.instance
+            ) from exc
 
     async def _take(self, blobs: Sequence[Blob]) -> _Taken:
         taken = _Taken([], [])
