@@ -8,10 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
+from arm_rig import isolated_identity
+from azure.core.credentials import AzureNamedKeyCredential
 from azure.storage.blob.aio import ContainerClient
-from azurite import Azurite, azurite
+from azurite import ACCOUNT, KEY, Azurite, azurite, azurite_command, free_azurite
+from managed_identity import ManagedIdentity
+from parts import running
 from pydantic import ValidationError
 from scanguard_azure.acr import accepts_acr, parse_acr
+from scanguard_azure.dead_letters import container
 from scanguard_azure.dead_letters.config import DeadLetterConfig
 from scanguard_azure.dead_letters.container import REJECTED
 from scanguard_azure.dead_letters.sweep import DeadLetterSweep
@@ -243,6 +249,35 @@ async def test_storage_that_cannot_be_reached_is_tried_again(box: Box) -> None:
 async def test_a_cursor_that_cannot_be_read_is_an_error(box: Box, cursor: str) -> None:
     with pytest.raises(SweepError, match="cursor"):
         await box.sweep().page(cursor)
+
+
+async def test_the_identity_opens_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority, where = trustme.CA(), free_azurite()
+    ca, cert, key = tmp_path / "ca.pem", tmp_path / "cert.pem", tmp_path / "key.pem"
+    authority.cert_pem.write_to_path(str(ca))
+    issued = authority.issue_cert("127.0.0.1")
+    issued.cert_chain_pems[0].write_to_path(str(cert))
+    issued.private_key_pem.write_to_path(str(key))
+    command = [*azurite_command(where), "--oauth", "basic", "--cert", str(cert), "--key", str(key)]
+    monkeypatch.setitem(container._LIMITS, "connection_verify", str(ca))  # Azure's library takes it from nowhere else
+    endpoint = f"https://127.0.0.1:{where.blob_port}/{ACCOUNT}"
+    with running(command, port=where.table_port, log=tmp_path / "azurite.log"):
+        async with ManagedIdentity() as identity:
+            isolated_identity(monkeypatch, identity.environment)
+            credential = AzureNamedKeyCredential(ACCOUNT, KEY)
+            async with ContainerClient(
+                endpoint, "dead-letters", credential=credential, connection_verify=str(ca)
+            ) as client:
+                await client.create_container()
+                await client.upload_blob("A/a.json", json.dumps(undelivered(1)))
+            given = {"account": ACCOUNT, "blob_endpoint": endpoint, "container": "dead-letters"}
+            sweep = DeadLetterSweep(
+                DeadLetterConfig.model_validate(given), make_context(tmp_path, event_sources=SOURCES)
+            )
+            page = await sweep.page("")
+            await sweep.aclose()
+    assert ids([page]) == ["e1"]
+    assert identity.issued == 1
 
 
 @pytest.mark.parametrize("options", [{}, {"account": "acme", "connection_string": "env:X"}, {"account": "A/B"}])

@@ -21,6 +21,11 @@ class DeadLetterConfig(IdentityConfig):
     connection_string: SecretRef | None = Field(
         default=None, description="Instead of `account`: a connection string, by secret reference."
     )
+    blob_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https://[^\s/?#@]+(/[^\s?#@]+)?$",
+        description="Address of the account's blobs, if it is not the usual one; `https://` only.",
+    )
     container: str = Field(
         pattern=r"^[a-z0-9](?:-?[a-z0-9]){2,62}$",
         description="The container that the event subscriptions name as their dead-letter destination.",
@@ -43,3 +48,8 @@ class DeadLetterConfig(IdentityConfig):
         if (self.account is None) == (self.connection_string is None):
             raise ValueError("say where the container is: account, or connection_string, one of them")
         return self
+
+    @property
+    def blobs(self) -> str:
+        """Where the account's blobs are."""
+        return self.blob_endpoint or f"https://{self.account}.blob.{self.addresses.storage_suffix}"

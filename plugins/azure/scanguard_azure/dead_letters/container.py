@@ -115,8 +115,9 @@ class DeadLetterContainer:
 
             name, reference = self._config.container, self._config.connection_string
             if reference is None:
-                url = f"https://{self._config.account}.blob.{self._config.addresses.storage_suffix}"
-                self._client = ContainerClient(url, name, credential=self._identity.credential, **_LIMITS)
+                self._client = ContainerClient(
+                    self._config.blobs, name, credential=self._identity.credential, **_LIMITS
+                )
             else:
                 text = (await self._context.secret(reference)).get_secret_value()
                 try:
@@ -143,7 +144,8 @@ _NAME: Final = "eventgrid_dead_letters"
 
 
 def _error(status: int, exc: Any, text: str) -> ScanguardError:  # noqa: ANN401  # of a library that is not loaded here
-    said = f"{text} ({status} {getattr(exc, 'error_code', None) or ''})".replace(" )", ")")
+    code = getattr(exc, "error_code", None) or ""
+    said = f"{text} ({status} {getattr(code, 'value', code)})".replace(" )", ")")
     if status in (401, 403):
         advice = "grant the identity the role Storage Blob Data Contributor on it, or check the connection string"
         return SweepError(f"{said}: {advice}", plugin=_NAME)
