@@ -9,6 +9,7 @@ from typing import Final
 
 import pluggy
 
+from scanguard.hooks.backends import BackendSpec
 from scanguard.hooks.delivery import NotifierSpec, SinkSpec
 from scanguard.hooks.policy import PolicySpec
 from scanguard.hooks.scanner import ScannerSpec
@@ -84,6 +85,10 @@ class Hooks:
     def scanguard_commands(self) -> Iterable[CommandSpec]:
         """Offer command groups of the CLI."""
 
+    @hookspec
+    def scanguard_backends(self) -> Iterable[BackendSpec]:
+        """Offer backends: places where state, queue, reports and records are kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
@@ -99,3 +104,4 @@ class Catalog:
     secret_stores: Mapping[str, SecretStoreSpec]
     commands: Mapping[str, CommandSpec]
     sweeps: Mapping[str, SweepSpec] = field(default_factory=dict)
+    backends: Mapping[str, BackendSpec] = field(default_factory=dict)
