@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
-from arm_faults import Fault
+from arm_faults import Fault, TokenBucket
 from arm_rig import Rig, azure_rig
 from arm_world import SUBSCRIPTION, container_app, container_group, job
 
 from scanguard.app import App, AppOptions
+from scanguard.app.sweeps import JobState
 from scanguard.model.verdict import Outcome, Verdict
 from scanguard.ports import RecordQuery
-from scanguard.testing.registry import FakeRegistry
+from scanguard.testing.registry import OCI_MANIFEST, FakeRegistry
 
+T = TypeVar("T")
 WRITTEN = "Microsoft.Resources.ResourceWriteSuccess"
 
 
@@ -72,17 +74,47 @@ def written(*ids: str) -> bytes:
     ).encode()
 
 
-async def verdicts(app: App, wanted: int) -> Sequence[Verdict]:
-    """Work until there are so many verdicts."""
+async def worked(app: App, look: Callable[[], Awaitable[T | None]]) -> T:
+    """Work until there is what is looked for."""
     working = asyncio.ensure_future(app.work())
     try:
         async with asyncio.timeout(30):
-            while len(found := await app.backend.records.query(RecordQuery())) < wanted:
-                await asyncio.wait({working}, timeout=0.1)
+            while (found := await look()) is None:
+                done, _ = await asyncio.wait({working}, timeout=0.1)
+                assert not done, working.exception()
             return found
     finally:
         working.cancel()
         await asyncio.wait({working})
+
+
+async def verdicts(app: App, wanted: int) -> Sequence[Verdict]:
+    """Work until there are so many verdicts."""
+
+    async def look() -> Sequence[Verdict] | None:
+        found = await app.backend.records.query(RecordQuery())
+        return found if len(found) >= wanted else None
+
+    return await worked(app, look)
+
+
+async def until_closed(app: App, id_: str) -> Verdict:
+    """Work until a deployment is closed."""
+
+    async def look() -> Verdict | None:
+        found = await app.backend.records.query(RecordQuery(resource=id_, latest_only=True))
+        return next((verdict for verdict in found if verdict.closed_at), None)
+
+    return await worked(app, look)
+
+
+async def until_failed(app: App) -> Sequence[JobState]:
+    """Work until a periodic job has failed."""
+
+    async def look() -> Sequence[JobState] | None:
+        return [state for state in await app.sweeps.all() if state.job.failed_at] or None
+
+    return await worked(app, look)
 
 
 async def test_an_event_ends_in_a_verdict_on_every_image_that_runs(rig: Rig, registry: FakeRegistry) -> None:
@@ -133,3 +165,99 @@ async def test_azure_that_throttles_and_fails_delays_and_loses_nothing(rig: Rig,
 
     assert [verdict.outcome if verdict else None for verdict in found] == [Outcome.FAIL] * 12
     assert rig.arm.statuses[429] > 0
+
+
+async def test_azures_limit_is_never_reached(rig: Rig, registry: FakeRegistry) -> None:
+    image = pushed(registry, "shop/api")
+    ids = [rig.world.put(container_group(f"g{number}", image)) for number in range(60)]
+    rig.arm.bucket = TokenBucket(burst=25, per_s=25)  # a tenth of Azure's, and a tenth of the usual quota
+    async with App.load(options(rig, registry, inventory_every=None, quota=["20/1s"])) as app:
+        accepted = await app.accept(written(*ids))
+        await asyncio.wait_for(app.work(until=accepted.ids), 40)
+        found = [await app.verdict(name) for name in accepted.ids]
+
+    assert all(found)
+    assert rig.arm.bucket.refused == 0
+    assert rig.arm.statuses == {200: 60}
+
+
+async def test_a_missing_role_is_a_verdict_of_unknown_that_names_it(rig: Rig, registry: FakeRegistry) -> None:
+    id_ = rig.world.put(container_group("api", pushed(registry, "shop/api")))
+    rig.world.forbidden.add("containergroups")
+    async with App.load(options(rig, registry, inventory_every=None)) as app:
+        accepted = await app.accept(written(id_))
+        await asyncio.wait_for(app.work(until=accepted.ids), 20)
+        verdict = await app.verdict(accepted.ids[0])
+
+    assert verdict is not None
+    assert verdict.outcome is Outcome.UNKNOWN
+    assert verdict.deployment.kind == "container_group"
+    assert verdict.deployment.resource_group == "rg-shop"
+    assert "Microsoft.ContainerInstance/containerGroups/read" in verdict.model_dump_json()
+
+
+async def test_a_deployment_that_vanished_is_closed_by_the_inventory(rig: Rig, registry: FakeRegistry) -> None:
+    image = pushed(registry, "shop/api")
+    gone, stays = (rig.world.put(container_group(name, image)) for name in ("gone", "stays"))
+    async with App.load(options(rig, registry)) as app:
+        await verdicts(app, 2)
+        rig.world.delete(gone)
+        await app.sweeps.run("azure")
+        closed = await until_closed(app, gone)
+        (open_,) = await app.backend.records.query(RecordQuery(resource=stays, latest_only=True))
+
+    assert closed.closed_at is not None
+    assert open_.closed_at is None
+
+
+async def test_what_the_inventory_may_not_see_is_not_closed(rig: Rig, registry: FakeRegistry) -> None:
+    id_ = rig.world.put(container_group("api", pushed(registry, "shop/api")))
+    async with App.load(options(rig, registry)) as app:
+        await verdicts(app, 1)
+        rig.world.hidden.add(id_.lower())
+        rig.world.forbidden.add("/subscriptions/")
+        await app.sweeps.run("azure")
+        (job_,) = [state.job for state in await until_failed(app)]
+        (verdict,) = await app.backend.records.query(RecordQuery(resource=id_, latest_only=True))
+
+    assert "Microsoft.Resources/subscriptions/read" in job_.error
+    assert verdict.closed_at is None
+
+
+async def test_a_pushed_image_is_judged_before_anything_runs_it(rig: Rig, registry: FakeRegistry) -> None:
+    digest = registry.push_image("shop/api", tag="1").digest
+    async with App.load(options(rig, registry, inventory_every=None)) as app:
+        accepted = await app.accept(
+            json.dumps(
+                {
+                    "id": "p1",
+                    "topic": "/subscriptions/s",
+                    "subject": "shop/api:1",
+                    "eventType": "Microsoft.ContainerRegistry.ImagePushed",
+                    "eventTime": "2026-03-01T18:38:04Z",
+                    "data": {
+                        "target": {"repository": "shop/api", "digest": digest, "mediaType": OCI_MANIFEST},
+                        "request": {"host": "acme.azurecr.io"},
+                    },
+                }
+            ).encode()
+        )
+    assert len(accepted.ids) == 1
+    assert not accepted.skipped + accepted.rejected
+
+
+async def test_a_registry_that_refuses_is_reported_with_the_workloads_own_login(
+    rig: Rig, registry: FakeRegistry
+) -> None:
+    registry.auth = "basic"
+    document = container_group("api", pushed(registry, "shop/api"))
+    document["properties"]["imageRegistryCredentials"] = [{"server": registry.host, "username": "deploy"}]
+    id_ = rig.world.put(document)
+    async with App.load(options(rig, registry, inventory_every=None)) as app:
+        accepted = await app.accept(written(id_))
+        await asyncio.wait_for(app.work(until=accepted.ids), 20)
+        verdict = await app.verdict(accepted.ids[0])
+
+    assert verdict is not None
+    assert verdict.outcome is Outcome.UNKNOWN
+    assert f"logs in to {registry.host} as the user deploy" in verdict.images[0].error

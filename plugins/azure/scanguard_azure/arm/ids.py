@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 from urllib.parse import quote
 
 from scanguard.errors import PlatformError
+from scanguard.model.deployment import Deployment
 
 _LOOKS: Final = re.compile(
     r"/subscriptions/[^/]+/resourcegroups/[^/]+/providers/"
@@ -85,6 +87,20 @@ def parse_id(text: str) -> ResourceId:
         shown = ascii(text)[:_MAX_SHOWN]
         raise PlatformError(f"{shown} is no id of a container group, container app or job: it is not asked for")
     return ResourceId(found.group(), found["subscription"], found["group"], kind, found["name"])
+
+
+def outline(resource_id: str) -> Deployment:
+    """What the id alone says, for a workload that may not be read; the engine says when. Raises PlatformError."""
+    found = parse_id(resource_id)
+    return Deployment(
+        resource_id=found.text,
+        kind=found.kind.value,
+        name=found.name,
+        subscription=found.subscription,
+        resource_group=found.resource_group,
+        containers=(),
+        seen_at=datetime(1970, 1, 1, tzinfo=UTC),
+    )
 
 
 def subscription_of(resource_id: str) -> str:
