@@ -41,7 +41,7 @@ def parse_events(
 
     Args:
         payload: JSON text in UTF-8, with or without a byte order mark.
-        sources: Who understands events; of those that accept one, the first that finds a deployment in it.
+        sources: Who understands events; of those that accept one, the first to whom it says something has it.
         max_bytes: Longest payload that is looked at.
 
     Errors:

@@ -70,6 +70,8 @@ class VerdictsApi:
         why = (await self.app.dead([id])).get(id) if len(id) <= MAX_ID else None
         if why is not None:
             raise RequestRefusedError(404, "given-up", f"there is no verdict; the assessment was given up: {why}")
+        if len(id) <= MAX_ID and id in await self.app.closed([id]):
+            raise RequestRefusedError(404, "closed", "there is no verdict; closed: the deployment is gone")
         raise RequestRefusedError(404, "not-found", "there is no verdict with this id, or not yet")
 
 

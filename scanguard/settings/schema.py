@@ -33,6 +33,10 @@ InstanceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}
 """An instance, or ``INSTANCE@PROFILE``."""
 
 
+PrincipalId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f-]{1,64}$")]
+"""An object or application id, as events carry it."""
+
+
 class Plugged(Model):
     """A plugin with its options; every other key belongs to the plugin."""
 
@@ -216,6 +220,11 @@ class Settings(Model):
     server: ServerSettings = ServerSettings()
     exclude: tuple[str, ...] = Field(
         default=(), description="Resource ids of scanguard's own containers. Exact ids only: no name, no tag, no glob."
+    )
+
+    ignore_actors: tuple[PrincipalId, ...] = Field(
+        default=(),
+        description="Object or application ids of scanguard's own identities: what they do is no event. Exact ids.",
     )
 
     @model_validator(mode="after")

@@ -16,7 +16,7 @@ from scanguard.hooks import (
 from scanguard.model.rate import Rate
 from scanguard_azure.acr import accepts_acr, parse_acr
 from scanguard_azure.arm.config import AzureConfig
-from scanguard_azure.arm.ids import owns
+from scanguard_azure.arm.ids import outline, owns, subscription_of
 from scanguard_azure.dead_letters.config import DeadLetterConfig
 
 scanguard_api_version = 1
@@ -31,6 +31,10 @@ def scanguard_platforms() -> Iterable[PlatformSpec]:
         build=_build_platform,
         owns=owns,
         description="Reads container groups, container apps and jobs from Azure Resource Manager.",
+        outline=outline,
+        quota=(Rate.parse("80/5s"),),  # of 250 at once and 25 a second, so that others find room
+        requests_per_call=2,  # the workload, and its revisions or executions
+        quota_key=subscription_of,
     )
 
 
