@@ -24,7 +24,7 @@ extensions = ["myst_parser"]
 root_doc = "docs/index"
 include_patterns = [
     "docs/**.md",
-    "plugins/*/README.md",
+    "plugins/*/*.md",
     "examples/third_party_*/README.md",
     "adapters/*/README.md",
     "CONTRIBUTING.md",
