@@ -13,12 +13,11 @@ from scanguard_azure.storage_config import StorageConfig
 from scanguard_azure.storage_errors import MISSING_CODES, as_backend_error, code_of
 
 if TYPE_CHECKING:
-    from azure.data.tables.aio import TableClient, TableServiceClient
-    from azure.storage.blob.aio import BlobServiceClient, ContainerClient
-    from azure.storage.queue.aio import QueueClient, QueueServiceClient
+    from azure.data.tables.aio import TableClient
+    from azure.storage.blob.aio import ContainerClient
+    from azure.storage.queue.aio import QueueClient
 
 T = TypeVar("T")
-Call = Callable[[Any], Awaitable[T]]
 BACKOFF_S: Final = 0.5
 MAX_BACKOFF_S: Final = 10.0
 
@@ -32,28 +31,26 @@ class StorageClients:
         self._identity = Identity(config)
         self._lock = asyncio.Lock()
         self._services: dict[str, Any] = {}
+        self._clients: dict[tuple[str, str], Any] = {}
 
     async def table(self, name: str, call: Callable[[TableClient], Awaitable[T]]) -> T:
         """Call with the table ``State``, ``Due`` or ``Records``. Raises BackendError."""
-        service: TableServiceClient = await self._service("table")
-        client = service.get_table_client(self.config.table(name))
+        client: TableClient = await self._client("table", self.config.table(name))
         return await self._called("table", client.table_name, client.create_table, lambda: call(client))
 
     async def queue(self, lane: Lane, call: Callable[[QueueClient], Awaitable[T]]) -> T:
         """Call with a lane's queue. Raises BackendError."""
-        service: QueueServiceClient = await self._service("queue")
-        client = service.get_queue_client(self.config.queue(lane))
+        client: QueueClient = await self._client("queue", self.config.queue(lane))
         return await self._called("queue", client.queue_name, client.create_queue, lambda: call(client))
 
     async def container(self, call: Callable[[ContainerClient], Awaitable[T]]) -> T:
         """Call with the container. Raises BackendError."""
-        service: BlobServiceClient = await self._service("blob")
-        client = service.get_container_client(self.config.container)
+        client: ContainerClient = await self._client("container", self.config.container)
         return await self._called("blob", client.container_name, client.create_container, lambda: call(client))
 
     async def aclose(self) -> None:
         """Close every client that was made."""
-        services, self._services = self._services, {}
+        services, self._services, self._clients = self._services, {}, {}
         for service in services.values():
             await service.close()
         await self._identity.aclose()
@@ -74,16 +71,21 @@ class StorageClients:
         except AzureError as exc:
             raise as_backend_error(exc, service, name) from exc
 
-    async def _service(self, kind: str) -> Any:  # noqa: ANN401  # one of three clients
-        async with self._lock:
-            if kind not in self._services:
-                self._services[kind] = await self._opened(kind)
-            return self._services[kind]
+    async def _client(self, kind: str, name: str) -> Any:  # noqa: ANN401  # one of three clients
+        """The client of a table, queue or container; all of one service share its connections."""
+        found = self._clients.get((kind, name))
+        if found is None:
+            async with self._lock:
+                service = self._services.get(kind) or await self._opened(kind)
+                self._services[kind] = service
+                found = self._clients[kind, name] = getattr(service, f"get_{kind}_client")(name)
+        return found
 
     async def _opened(self, kind: str) -> Any:  # noqa: ANN401  # one of three clients
         client, options = _client_of(kind, self.config)
         if self.config.connection_string is None:
-            return client(self.config.endpoint(kind), credential=self._identity.credential, **options)
+            service = "blob" if kind == "container" else kind
+            return client(self.config.endpoint(service), credential=self._identity.credential, **options)
         secret = await self._context.secret(self.config.connection_string)
         try:
             return client.from_connection_string(secret.get_secret_value(), **options)
