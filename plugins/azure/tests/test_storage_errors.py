@@ -30,7 +30,7 @@ CALLS: dict[str, Callable[[Backend], Awaitable[object]]] = {
     "table": lambda ports: ports.state.get("t", "p"),
     "insert": lambda ports: ports.state.insert(Row("t", "p", "", {})),
     "queue": lambda ports: ports.queue.send([Outgoing(Message(kind=MessageKind.SCAN, id="x"))]),
-    "receive": lambda ports: looked_for_work(ports),
+    "receive": looked_for_work,
     "blob": lambda ports: ports.reports.put("a", b""),
     "get": lambda ports: ports.reports.get("a"),
 }
