@@ -91,9 +91,7 @@ class Lookup:
                 yield chunk
             return
         led = (pointer for pointers in lists for pointer in pointers if pointer.may_match(query))
-        distinct = {
-            (pointer.decided_at, pointer.id): pointer for pointer in led
-        }  # stale ones may be left
+        distinct = {(pointer.decided_at, pointer.id): pointer for pointer in led}  # stale ones may be left
         ordered = iter([distinct[when] for when in sorted(distinct, reverse=True)])
         while chunk := list(islice(ordered, AT_ONCE)):
             yield chunk
