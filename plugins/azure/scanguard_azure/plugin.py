@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
 
 from scanguard.hooks import (
+    BackendSpec,
     DeploymentPlatform,
     EventSourceSpec,
     PlatformSpec,
@@ -14,12 +16,25 @@ from scanguard.hooks import (
     hookimpl,
 )
 from scanguard.model.rate import Rate
+from scanguard.ports import Backend
 from scanguard_azure.acr import accepts_acr, parse_acr
 from scanguard_azure.arm.config import AzureConfig
 from scanguard_azure.arm.ids import outline, owns, subscription_of
 from scanguard_azure.dead_letters.config import DeadLetterConfig
+from scanguard_azure.storage_config import StorageConfig
 
 scanguard_api_version = 1
+
+
+@hookimpl
+def scanguard_backends() -> Iterable[BackendSpec]:
+    """Offer Azure Storage: every state, message and report of the engine."""
+    yield BackendSpec(
+        name="azure_storage",
+        config=StorageConfig,
+        open=_open_storage,
+        description="Azure Storage: queues, tables and blobs of one account, for any number of workers.",
+    )
 
 
 @hookimpl
@@ -71,8 +86,14 @@ def scanguard_sweeps() -> Iterable[SweepSpec]:
     )
 
 
+def _open_storage(config: StorageConfig, context: PluginContext) -> AbstractAsyncContextManager[Backend]:
+    from scanguard_azure.storage_backend import open_storage  # noqa: PLC0415  # plugins are imported at every start
+
+    return open_storage(config, context)
+
+
 def _build_platform(config: AzureConfig, context: PluginContext) -> DeploymentPlatform:
-    from scanguard_azure.arm.platform import AzurePlatform  # noqa: PLC0415  # plugins are imported at every start
+    from scanguard_azure.arm.platform import AzurePlatform  # noqa: PLC0415  # see above
 
     return AzurePlatform(config, context)
 
