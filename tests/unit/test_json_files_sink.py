@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanguard.builtin.json_files import JsonFilesConfig, JsonFilesSink, StoredResult
-from scanguard.builtin.json_names import safe_key, safe_name
+from scanguard.builtin.json_files import JsonFilesConfig, JsonFilesSink
 from scanguard.errors import SinkError
 from scanguard.hooks import Notice
 from scanguard.model.merged import MergedReport
 from scanguard.model.verdict import ImageVerdict, Outcome
+from scanguard.render.safe_names import safe_key, safe_name
+from scanguard.render.stored import StoredResult
 from scanguard.testing.contexts import make_context
 from scanguard.testing.samples import sample_image_verdict, sample_report, sample_verdict
 
