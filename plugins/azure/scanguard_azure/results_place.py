@@ -10,6 +10,7 @@ from azure.core.exceptions import ResourceExistsError
 from scanguard import SinkError
 from scanguard_azure.results_blobs import ResultBlobs
 from scanguard_azure.results_errors import BLOB_ROLE, TABLE_ROLE, sink_errors
+from scanguard_azure.results_removal import Removal
 from scanguard_azure.results_rows import ResultRows
 from scanguard_azure.results_writer import ResultsWriter
 
@@ -33,6 +34,7 @@ class ResultsPlace:
         self.blobs = ResultBlobs(container, compressed=compressed)
         self.rows = ResultRows(by_image, by_day)
         self.writer = ResultsWriter(self.blobs, self.rows)
+        self.removal = Removal(by_image, by_day, self.blobs)
 
     @classmethod
     async def open(cls, config: ResultsConfig, clients: StorageClients) -> Self:

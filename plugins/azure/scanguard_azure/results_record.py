@@ -76,7 +76,7 @@ def _record(result: StoredResult, images: Sequence[ImageVerdict], *, compress: b
         metadata=_metadata(result),
         key=(image_key(result.image), row_key(seen_at, verdict.id)),
         recent=recent,
-        columns=fitted({**_columns(result, images), "BlobPath": blob, "RecentKey": "/".join(recent)}),
+        columns=fitted({**_columns(result, images), "BlobPath": blob}),
     )
 
 

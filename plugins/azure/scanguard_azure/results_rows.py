@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any
 
 from azure.core import MatchConditions
@@ -35,7 +36,7 @@ class ResultRows:
 
     async def swap(self, record: Record, known: TableEntity | None) -> bool:
         """Write the row over the one that is known, or where there is none; False when it is another one by now."""
-        entity = _entity(record.key, record)
+        entity = _entity(record.key, record) | {"RecentKey": "/".join(record.recent)}
         with self._errors(self._by_image):
             try:
                 if known is None:
@@ -53,10 +54,34 @@ class ResultRows:
                 return False
         return True
 
+    async def strays(self, record: Record) -> list[TableEntity]:
+        """Rows of the same scan of the image under other keys: a replay looked at the deployment at another time."""
+        query, values = (
+            "PartitionKey eq @image and ScanId eq @scan",
+            {
+                "image": record.key[0],
+                "scan": record.columns["ScanId"],
+            },
+        )
+        with self._errors(self._by_image):
+            found = [row async for row in self._by_image.query_entities(query, parameters=values)]
+        return [row for row in found if row["RowKey"] != record.key[1]]
+
+    async def remove(self, row: TableEntity) -> None:
+        """Remove a row by image; one that is gone, or is another by now, is left alone."""
+        with self._errors(self._by_image), suppress(ResourceModifiedError, ResourceNotFoundError):
+            await self._by_image.delete_entity(
+                row["PartitionKey"],
+                row["RowKey"],
+                etag=row.metadata["etag"],
+                match_condition=MatchConditions.IfNotModified,
+            )
+
     async def put_recent(self, record: Record) -> None:
         """Write the row by day; only this revision has its key."""
         with self._errors(self._by_day):
-            await self._by_day.upsert_entity(_entity(record.recent, record), mode=UpdateMode.REPLACE)
+            entity = _entity(record.recent, record) | {"ImageKey": "/".join(record.key)}
+            await self._by_day.upsert_entity(entity, mode=UpdateMode.REPLACE)
 
     async def remove_recent(self, key: str) -> None:
         """Remove a row by day, by its two keys as a row keeps them; one that is gone is no error."""
@@ -68,7 +93,7 @@ class ResultRows:
                 if exc.status_code != 404 or error_code(exc) == "TableNotFound":
                     raise
 
-    def _errors(self, table: TableClient) -> Any:  # noqa: ANN401  # a context manager of contextlib
+    def _errors(self, table: TableClient) -> AbstractContextManager[None]:
         return sink_errors(f"table {table.table_name}", TABLE_ROLE)
 
 

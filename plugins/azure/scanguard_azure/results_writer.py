@@ -36,8 +36,7 @@ class ResultsWriter:
                 return await self._give_way(record, row)
             await self._blobs.put(record)
             await self._rows.put_recent(record)
-            if row is not None:
-                await self._replace_what_was(record, row)
+            await self._replace_what_was(record, row)
             if await self._rows.swap(record, row):
                 return record.blob
         raise SinkError(f"{record.blob}: its row is being changed again and again", target=record.blob)
@@ -51,8 +50,17 @@ class ResultsWriter:
                 await self._blobs.remove_older(record.blob, _revision(row))
         return path
 
-    async def _replace_what_was(self, record: Record, row: TableEntity) -> None:
-        """Remove what an older revision wrote under other names; its row, which names them, still stands."""
+    async def _replace_what_was(self, record: Record, row: TableEntity | None) -> None:
+        """Remove what an older revision wrote under other names, while the row that names it still stands."""
+        if row is not None:
+            await self._remove_named_by(row, record)
+        elif record.revision > 1:
+            for stray in await self._rows.strays(record):
+                if _revision(stray) < record.revision:
+                    await self._remove_named_by(stray, record)
+                    await self._rows.remove(stray)
+
+    async def _remove_named_by(self, row: TableEntity, record: Record) -> None:
         recent, path = str(row.get("RecentKey") or ""), str(row.get("BlobPath") or "")
         if recent and recent != "/".join(record.recent):
             await self._rows.remove_recent(recent)

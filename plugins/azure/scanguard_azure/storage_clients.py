@@ -18,9 +18,17 @@ if TYPE_CHECKING:
     from azure.data.tables.aio import TableServiceClient
     from azure.storage.blob.aio import BlobServiceClient
 
-CONNECT_TIMEOUT_S: Final = 5
-READ_TIMEOUT_S: Final = 20
-RETRIES: Final = 2
+_PATIENCE: Final = {
+    "connection_timeout": 5,
+    "read_timeout": 20,
+    "retry_total": 2,
+    "retry_status": 0,  # whoever asks to slow down is obeyed by the caller, not slept for here
+    "retry_backoff_factor": 0.2,  # tables; the next three are for blobs, which would wait 15 s
+    "initial_backoff": 1,
+    "increment_base": 1,
+    "random_jitter_range": 1,
+}
+"""In seconds."""
 
 
 class StorageConfig(IdentityConfig):
@@ -76,11 +84,10 @@ class StorageClients:
             return self._tables
 
     async def _made(self, kind: Any, service: str) -> Any:  # noqa: ANN401  # the clients have no common base
-        options = {"connection_timeout": CONNECT_TIMEOUT_S, "read_timeout": READ_TIMEOUT_S, "retry_total": RETRIES}
         if self._config.connection_string is None:
-            return kind(self._config.address(service), credential=self._identity.credential, **options)
+            return kind(self._config.address(service), credential=self._identity.credential, **_PATIENCE)
         found = await self._secret(self._config.connection_string)
-        return kind.from_connection_string(found.get_secret_value(), **options)
+        return kind.from_connection_string(found.get_secret_value(), **_PATIENCE)
 
     async def aclose(self) -> None:
         """Close whatever was made."""

@@ -13,7 +13,8 @@ from azure.data.tables import TableEntity
 from azure.data.tables.aio import TableServiceClient
 from azure.storage.blob.aio import BlobServiceClient
 from scanguard_azure.results_config import ResultsConfig
-from scanguard_azure.results_sink import AzureResultsSink
+from scanguard_azure.results_sink import AzureResultsSink, made
+from scanguard_azure.storage_clients import StorageClients
 
 from scanguard.hooks import Notice, PluginContext
 from scanguard.model.merged import MergedReport
@@ -60,12 +61,38 @@ class ResultsAccount:
         async with BlobServiceClient.from_connection_string(self.connection_string) as service:
             return sorted([one.name async for one in service.get_container_client(self.name).list_blobs()])
 
+    async def delete_blob(self, name: str) -> None:
+        async with BlobServiceClient.from_connection_string(self.connection_string) as service:
+            await service.get_blob_client(self.name, name).delete_blob()
+
+    async def insert(self, entity: dict[str, Any], *, recent: bool = False) -> None:
+        """A row by somebody else."""
+        async with TableServiceClient.from_connection_string(self.connection_string) as service:
+            await service.get_table_client(f"{self.name}Recent" if recent else self.name).create_entity(entity)
+
     async def blob(self, name: str) -> tuple[bytes, Any]:
         """A blob's bytes, and its properties."""
         async with BlobServiceClient.from_connection_string(self.connection_string) as service:
             client = service.get_blob_client(self.name, name)
             properties = await client.get_blob_properties()
             return await (await client.download_blob()).readall(), properties
+
+    async def create(self, folder: Path) -> None:
+        """Make the container and the tables, with nothing in them."""
+        clients = StorageClients(self.config(), self.context(folder))
+        await made(self.config(), clients)
+        await clients.aclose()
+
+    async def one_of_each(self) -> tuple[TableEntity, str]:
+        """The one row and the one blob, which name each other and the one row of the day; fails when there are more."""
+        (blob,) = await self.blobs()
+        (row,), (recent,) = await self.rows(), await self.rows(recent=True)
+        assert row["BlobPath"] == recent["BlobPath"] == blob
+        assert row["RecentKey"] == f"{recent['PartitionKey']}/{recent['RowKey']}"
+        assert recent["ImageKey"] == f"{row['PartitionKey']}/{row['RowKey']}"
+        _, properties = await self.blob(blob)
+        assert row["Revision"] == recent["Revision"] == int(properties.metadata["revision"])
+        return row, blob
 
 
 def image(name: str = "shop.example/web:1.4", outcome: Outcome = Outcome.FAIL, **changes: object) -> ImageVerdict:
