@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from scanguard.model.duration import DurationText
 from scanguard_azure.storage_clients import StorageConfig
@@ -23,7 +23,11 @@ class ResultsConfig(StorageConfig):
     recent_table: TableName = Field(
         default="ScanMetadataRecent", description="Table with the same rows by day, for what is recent."
     )
-    create: bool = Field(default=False, description="Make the container and the tables when they are missing.")
+    create: bool | None = Field(
+        default=None,
+        description="Make the container and the tables where they are missing. Default: only with a connection string; "
+        "with an identity, the deployment makes them.",
+    )
     gzip: bool = Field(default=False, description="Compress documents (Content-Encoding: gzip).")
     retention: Annotated[DurationText, Field(ge=timedelta(days=1), le=timedelta(days=3660))] | None = Field(
         default=timedelta(days=90), description="How long rows are kept; null keeps them for ever."
@@ -32,3 +36,14 @@ class ResultsConfig(StorageConfig):
         default=False,
         description="Delete the documents of old rows too, for an account without a lifecycle rule.",
     )
+
+    @model_validator(mode="after")
+    def _two_tables(self) -> Self:
+        if self.table.lower() == self.recent_table.lower():
+            raise ValueError("recent_table must be another table than table, whose rows would be counted twice")
+        return self
+
+    @property
+    def creates(self) -> bool:
+        """Whether what is missing is made."""
+        return self.connection_string is not None if self.create is None else self.create

@@ -59,7 +59,7 @@ class AzureResultsSink:
 async def made(config: ResultsConfig, clients: StorageClients) -> ResultsPlace:
     """The container and the tables, made when they are missing and the configuration says so. Raises SinkError."""
     place = await opened(config, clients)
-    if config.create:
+    if config.creates:
         await place.create()
     return place
 

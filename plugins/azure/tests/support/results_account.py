@@ -34,7 +34,7 @@ class ResultsAccount:
 
     def options(self, **more: object) -> dict[str, object]:
         names = {"container": self.name, "table": self.name, "recent_table": f"{self.name}Recent"}
-        return {"connection_string": REFERENCE, **names, "create": True, **more}
+        return {"connection_string": REFERENCE, **names, **more}
 
     def config(self, **more: object) -> ResultsConfig:
         return ResultsConfig.model_validate(self.options(**more))
