@@ -13,6 +13,7 @@ from results_account import ResultsAccount, notice, unlooked
 
 from scanguard.errors import SinkError
 from scanguard.hooks import Notice
+from scanguard.render.stored import StoredResult
 
 pytestmark = pytest.mark.integration
 REQUESTS = 6
@@ -87,3 +88,18 @@ async def test_an_answer_that_is_lost_stores_nothing_twice(
         assert error.is_retryable
         await deliver(account, tmp_path, notice(), create=False)
     await account.one_of_each()
+
+
+async def test_an_older_revision_does_not_touch_the_document_of_a_newer_one_that_is_not_done(
+    account: ResultsAccount, tmp_path: Path
+) -> None:
+    await account.create(tmp_path)
+    assert await attempt(account, tmp_path, notice(revision=2), Network(die_after=2)) is not None
+    (blob,) = await account.blobs()
+    assert await account.rows() == []
+    await deliver(account, tmp_path, notice(), create=False)
+    document, _ = await account.blob(blob)
+    assert StoredResult.model_validate_json(document).verdict.revision == 2
+    await deliver(account, tmp_path, notice(revision=2), create=False)
+    row, _ = await account.one_of_each()
+    assert row["Revision"] == 2
