@@ -10,7 +10,7 @@ from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, Re
 from azure.storage.blob import BlobProperties, ContentSettings
 
 from scanguard import SinkError
-from scanguard_azure.results_errors import BLOB_ROLE, sink_errors
+from scanguard_azure.results_errors import sink_errors
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
@@ -29,19 +29,19 @@ class ResultBlobs:
         self._settings = ContentSettings(
             content_type="application/json", content_encoding="gzip" if compressed else None
         )
-        self._target = f"container {container.container_name}"
+        self._name = str(container.container_name)
 
     async def put(self, record: Record) -> None:
         """Store a document, unless its blob holds this revision or a newer one. Raises SinkError."""
-        with sink_errors(self._target, BLOB_ROLE):
+        with sink_errors("blob", self._name):
             for _ in range(_ATTEMPTS):
                 if await self._put(record):
                     return
-        raise SinkError(f"{self._target}: {record.blob} is being changed again and again", target=self._target)
+        raise SinkError(f"container {self._name!r}: {record.blob} is being changed again and again", target=self._name)
 
     async def remove_older(self, name: str, revision: int) -> None:
         """Delete a blob that holds an older revision than this one."""
-        with sink_errors(self._target, BLOB_ROLE):
+        with sink_errors("blob", self._name):
             found = await self._properties(name)
             if found is not None and _revision(found) < revision:
                 await self._delete(name, found)

@@ -8,14 +8,14 @@ from typing import Annotated, Final, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from scanguard.model.duration import DurationText
-from scanguard_azure.storage_clients import StorageConfig
+from scanguard_azure.storage_account import AccountConfig
 
 SWEEP_EVERY: Final = timedelta(hours=24)
 TableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9]{2,62}$")]
 ContainerName = Annotated[str, StringConstraints(min_length=3, max_length=63, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 
 
-class ResultsConfig(StorageConfig):
+class ResultsConfig(AccountConfig):
     """Where results are kept, and for how long."""
 
     container: ContainerName = Field(default="scan-results", description="Blob container for the documents.")
@@ -23,10 +23,11 @@ class ResultsConfig(StorageConfig):
     recent_table: TableName = Field(
         default="ScanMetadataRecent", description="Table with the same rows by day, for what is recent."
     )
-    create: bool | None = Field(
-        default=None,
-        description="Make the container and the tables where they are missing. Default: only with a connection string; "
-        "with an identity, the deployment makes them.",
+    retries: int = Field(
+        default=1,
+        ge=0,
+        le=10,
+        description="Further tries of a request that got no answer; the engine tries later again.",
     )
     gzip: bool = Field(default=False, description="Compress documents (Content-Encoding: gzip).")
     retention: Annotated[DurationText, Field(ge=timedelta(days=1), le=timedelta(days=3660))] | None = Field(
@@ -42,8 +43,3 @@ class ResultsConfig(StorageConfig):
         if self.table.lower() == self.recent_table.lower():
             raise ValueError("recent_table must be another table than table, whose rows would be counted twice")
         return self
-
-    @property
-    def creates(self) -> bool:
-        """Whether what is missing is made."""
-        return self.connection_string is not None if self.create is None else self.create

@@ -6,20 +6,19 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from azure.core.exceptions import ResourceExistsError
+from azure.data.tables.aio import TableClient
+from azure.storage.blob.aio import ContainerClient
 
-from scanguard import SinkError
+from scanguard import BackendError, SinkError
 from scanguard_azure.results_blobs import ResultBlobs
-from scanguard_azure.results_errors import BLOB_ROLE, TABLE_ROLE, sink_errors
+from scanguard_azure.results_errors import sink_errors
 from scanguard_azure.results_removal import Removal
 from scanguard_azure.results_rows import ResultRows
 from scanguard_azure.results_writer import ResultsWriter
 
 if TYPE_CHECKING:
-    from azure.data.tables.aio import TableClient
-    from azure.storage.blob.aio import ContainerClient
-
     from scanguard_azure.results_config import ResultsConfig
-    from scanguard_azure.storage_clients import StorageClients
+    from scanguard_azure.storage_clients import AccountClients
 
 
 class ResultsPlace:
@@ -37,12 +36,12 @@ class ResultsPlace:
         self.removal = Removal(by_image, by_day, self.blobs)
 
     @classmethod
-    async def open(cls, config: ResultsConfig, clients: StorageClients) -> Self:
+    async def open(cls, config: ResultsConfig, clients: AccountClients) -> Self:
         """Make the clients. SinkError when the connection string is none."""
         try:
-            blobs, tables = await clients.blobs(), await clients.tables()
-        except ValueError as exc:
-            raise SinkError(f"{config.connection_string} is no connection string of a storage account") from exc
+            blobs, tables = await clients.service("blob"), await clients.service("table")
+        except BackendError as exc:
+            raise SinkError(exc.message, target=exc.target) from exc
         return cls(
             blobs.get_container_client(config.container),
             tables.get_table_client(config.table),
@@ -57,17 +56,17 @@ class ResultsPlace:
 
     async def create(self) -> None:
         """Make what is missing."""
-        with sink_errors(f"container {self.container.container_name}", BLOB_ROLE), suppress(ResourceExistsError):
+        with sink_errors("blob", self.container.container_name), suppress(ResourceExistsError):
             await self.container.create_container()
         for table in (self.by_image, self.by_day):
-            with sink_errors(f"table {table.table_name}", TABLE_ROLE), suppress(ResourceExistsError):
+            with sink_errors("table", table.table_name), suppress(ResourceExistsError):
                 await table.create_table()
 
     async def check(self) -> None:
         """Read a little of each; SinkError names the one that cannot be read."""
-        with sink_errors(f"container {self.container.container_name}", BLOB_ROLE):
+        with sink_errors("blob", self.container.container_name):
             await self.container.get_container_properties()
         for table in (self.by_image, self.by_day):
-            with sink_errors(f"table {table.table_name}", TABLE_ROLE):
+            with sink_errors("table", table.table_name):
                 async for _ in table.query_entities("PartitionKey eq ''", results_per_page=1):
                     break

@@ -13,7 +13,7 @@ from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
 from azure.data.tables import TableEntity, TableTransactionError, TransactionOperation
 
 from scanguard_azure.parallel import in_parallel
-from scanguard_azure.results_errors import TABLE_ROLE, sink_errors
+from scanguard_azure.results_errors import sink_errors
 
 if TYPE_CHECKING:
     from azure.data.tables.aio import TableClient
@@ -53,7 +53,7 @@ class Removal:
         """Rows of days before ``before`` with keys beyond ``after``, in the order of their keys."""
         query, values = "PartitionKey ge @first and PartitionKey lt @before", {"first": after[:8], "before": before}
         rows: list[OldRow] = []
-        with sink_errors(f"table {self._by_day.table_name}", TABLE_ROLE):
+        with sink_errors("table", self._by_day.table_name):
             pages = self._by_day.query_entities(
                 query, parameters=values, results_per_page=limit, select=["PartitionKey", "RowKey", "ImageKey"]
             )
@@ -90,7 +90,7 @@ class Removal:
         query = "PartitionKey eq @image and RowKey ge @first and RowKey le @last"
         values = {"image": image, "first": keys[0], "last": keys[-1]}
         columns = ["PartitionKey", "RowKey", "RecentKey", "BlobPath"]
-        with sink_errors(f"table {self._by_image.table_name}", TABLE_ROLE):
+        with sink_errors("table", self._by_image.table_name):
             found = self._by_image.query_entities(query, parameters=values, select=columns)
             return [row async for row in found if row.get("RecentKey") in old]
 
@@ -98,7 +98,7 @@ class Removal:
         partitions: dict[str, list[TableEntity]] = defaultdict(list)
         for row in rows:
             partitions[row["PartitionKey"]].append(row)
-        with sink_errors(f"table {table.table_name}", TABLE_ROLE):
+        with sink_errors("table", table.table_name):
             for found in partitions.values():
                 for start in range(0, len(found), BATCH):
                     await _delete_batch(table, found[start : start + BATCH])

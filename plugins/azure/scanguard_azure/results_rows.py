@@ -9,7 +9,8 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.data.tables import TableEntity, UpdateMode
 
-from scanguard_azure.results_errors import TABLE_ROLE, error_code, sink_errors
+from scanguard_azure.results_errors import sink_errors
+from scanguard_azure.storage_errors import code_of
 
 if TYPE_CHECKING:
     from azure.data.tables.aio import TableClient
@@ -30,7 +31,7 @@ class ResultRows:
             try:
                 return await self._by_image.get_entity(*record.key)
             except ResourceNotFoundError as exc:
-                if error_code(exc) == "TableNotFound":
+                if code_of(exc) == "TableNotFound":
                     raise
                 return None
 
@@ -49,7 +50,7 @@ class ResultRows:
                         match_condition=MatchConditions.IfNotModified,
                     )
             except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError) as exc:
-                if error_code(exc) == "TableNotFound":
+                if code_of(exc) == "TableNotFound":
                     raise
                 return False
         return True
@@ -90,11 +91,11 @@ class ResultRows:
             try:
                 await self._by_day.delete_entity(day, row)
             except HttpResponseError as exc:
-                if exc.status_code != 404 or error_code(exc) == "TableNotFound":
+                if exc.status_code != 404 or code_of(exc) == "TableNotFound":
                     raise
 
     def _errors(self, table: TableClient) -> AbstractContextManager[None]:
-        return sink_errors(f"table {table.table_name}", TABLE_ROLE)
+        return sink_errors("table", table.table_name)
 
 
 def _entity(key: tuple[str, str], record: Record) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from scanguard import Notice, PluginContext, Receipt
 from scanguard.render.text import listing
 from scanguard_azure.parallel import in_parallel
 from scanguard_azure.results_record import records_of
-from scanguard_azure.storage_clients import StorageClients
+from scanguard_azure.storage_clients import AccountClients
 
 if TYPE_CHECKING:
     from scanguard_azure.results_config import ResultsConfig
@@ -33,7 +33,7 @@ class AzureResultsSink:
 
     def __init__(self, config: ResultsConfig, context: PluginContext) -> None:
         self._config = config
-        self._clients = StorageClients(config, context)
+        self._clients = account_clients(config, context)
         self._clock = context.clock
         self._place: ResultsPlace | None = None
 
@@ -56,7 +56,12 @@ class AzureResultsSink:
         await self._clients.aclose()
 
 
-async def made(config: ResultsConfig, clients: StorageClients) -> ResultsPlace:
+def account_clients(config: ResultsConfig, context: PluginContext) -> AccountClients:
+    """Clients that leave it to the engine to wait when the account asks to slow down."""
+    return AccountClients(config, context, retry_status=0)
+
+
+async def made(config: ResultsConfig, clients: AccountClients) -> ResultsPlace:
     """The container and the tables, made when they are missing and the configuration says so. Raises SinkError."""
     place = await opened(config, clients)
     if config.creates:
@@ -64,7 +69,7 @@ async def made(config: ResultsConfig, clients: StorageClients) -> ResultsPlace:
     return place
 
 
-async def opened(config: ResultsConfig, clients: StorageClients) -> ResultsPlace:
+async def opened(config: ResultsConfig, clients: AccountClients) -> ResultsPlace:
     """The container and the tables; Azure's libraries take half a second to load, so a thread does that."""
     place = await asyncio.to_thread(_place_class)
     return await place.open(config, clients)

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Final
 from scanguard import PluginContext
 from scanguard.hooks.sweeps import SweepPage
 from scanguard_azure.results_keys import day_key
-from scanguard_azure.results_sink import made
-from scanguard_azure.storage_clients import StorageClients
+from scanguard_azure.results_sink import account_clients, made
 
 if TYPE_CHECKING:
     from scanguard_azure.results_config import ResultsConfig
@@ -29,7 +28,7 @@ class ResultsSweep:
 
     def __init__(self, config: ResultsConfig, context: PluginContext) -> None:
         self._config = config
-        self._clients = StorageClients(config, context)
+        self._clients = account_clients(config, context)
         self._clock = context.clock
 
     async def page(self, cursor: str) -> SweepPage:

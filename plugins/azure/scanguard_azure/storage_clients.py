@@ -1,98 +1,154 @@
-"""Clients of a storage account: made when they are first needed, once, and closed together.
-
-They sign in with an identity or with a connection string; both time out and retry a little, for whoever calls retries
-with patience of its own.
-"""
+"""Clients of one storage account: made once, when they are first needed; every call becomes ours if it fails."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, Self
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from pydantic import Field, model_validator
-
-from scanguard import PluginContext, SecretRef
-from scanguard_azure.identity import Identity, IdentityConfig
+from scanguard import BackendError, Lane, PluginContext
+from scanguard_azure.identity import Identity
+from scanguard_azure.storage_account import AccountConfig
+from scanguard_azure.storage_config import StorageConfig
+from scanguard_azure.storage_errors import MISSING_CODES, as_backend_error, code_of
 
 if TYPE_CHECKING:
-    from azure.data.tables.aio import TableServiceClient
-    from azure.storage.blob.aio import BlobServiceClient
+    from azure.data.tables.aio import TableClient, TableServiceClient
+    from azure.storage.blob.aio import BlobServiceClient, ContainerClient
+    from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
-_PATIENCE: Final = {
-    "connection_timeout": 5,
-    "read_timeout": 20,
-    "retry_total": 2,
-    "retry_status": 0,  # whoever asks to slow down is obeyed by the caller, not slept for here
-    "retry_backoff_factor": 0.2,  # tables; the next three are for blobs, which would wait 15 s
-    "initial_backoff": 1,
-    "increment_base": 1,
-    "random_jitter_range": 1,
-}
-"""In seconds."""
+T = TypeVar("T")
+Call = Callable[[Any], Awaitable[T]]
+BACKOFF_S: Final = 0.5
+MAX_BACKOFF_S: Final = 10.0
 
 
-class StorageConfig(IdentityConfig):
-    """Options of everything that uses a storage account."""
+class AccountClients:
+    """The clients of an account's services; ``options`` are laid over theirs. Close them with :meth:`aclose`."""
 
-    account: str | None = Field(
-        default=None,
-        pattern=r"^[a-z0-9]{3,24}$",
-        description="Name of the storage account; signs in with an identity.",
-    )
-    connection_string: SecretRef | None = Field(
-        default=None, description="Connection string of the account, for Azurite and where no identity is to be had."
-    )
-
-    @model_validator(mode="after")
-    def _one_way_in(self) -> Self:
-        if (self.account is None) == (self.connection_string is None):
-            raise ValueError("give either account or connection_string")
-        return self
-
-    def address(self, service: str) -> str:
-        """Where ``blob``, ``queue`` or ``table`` of the account answers."""
-        return f"https://{self.account}.{service}.{self.addresses.storage_suffix}"
-
-
-class StorageClients:
-    """The clients of one account; close them with :meth:`aclose`."""
-
-    def __init__(self, config: StorageConfig, context: PluginContext) -> None:
-        self._config = config
-        self._secret = context.secret
+    def __init__(self, config: AccountConfig, context: PluginContext, **options: Any) -> None:  # noqa: ANN401  # Azure's own
+        self._account = config
+        self._context = context
+        self._options = options
         self._identity = Identity(config)
         self._lock = asyncio.Lock()
-        self._blobs: BlobServiceClient | None = None
-        self._tables: TableServiceClient | None = None
+        self._services: dict[str, Any] = {}
 
-    async def blobs(self) -> BlobServiceClient:
-        """The client for blobs."""
+    async def service(self, kind: str) -> Any:  # noqa: ANN401  # one of three clients
+        """The client of ``blob``, ``queue`` or ``table``. BackendError when the connection string is none."""
         async with self._lock:
-            if self._blobs is None:
-                from azure.storage.blob.aio import BlobServiceClient  # noqa: PLC0415  # half a second
-
-                self._blobs = await self._made(BlobServiceClient, "blob")
-            return self._blobs
-
-    async def tables(self) -> TableServiceClient:
-        """The client for tables."""
-        async with self._lock:
-            if self._tables is None:
-                from azure.data.tables.aio import TableServiceClient  # noqa: PLC0415  # as above
-
-                self._tables = await self._made(TableServiceClient, "table")
-            return self._tables
-
-    async def _made(self, kind: Any, service: str) -> Any:  # noqa: ANN401  # the clients have no common base
-        if self._config.connection_string is None:
-            return kind(self._config.address(service), credential=self._identity.credential, **_PATIENCE)
-        found = await self._secret(self._config.connection_string)
-        return kind.from_connection_string(found.get_secret_value(), **_PATIENCE)
+            if kind not in self._services:
+                self._services[kind] = await self._opened(kind)
+            return self._services[kind]
 
     async def aclose(self) -> None:
-        """Close whatever was made."""
-        for client in (self._blobs, self._tables):
-            if client is not None:
-                await client.close()
-        self._blobs = self._tables = None
+        """Close every client that was made."""
+        services, self._services = self._services, {}
+        for service in services.values():
+            await service.close()
         await self._identity.aclose()
+
+    async def _opened(self, kind: str) -> Any:  # noqa: ANN401  # one of three clients
+        config = self._account
+        client, options = _client_of(kind, config)
+        options |= self._options
+        if config.connection_string is None:
+            return client(config.endpoint(kind), credential=self._identity.credential, **options)
+        secret = await self._context.secret(config.connection_string)
+        try:
+            return client.from_connection_string(secret.get_secret_value(), **options)
+        except ValueError as exc:
+            text = f"{config.connection_string} holds no connection string of a storage account"
+            raise BackendError(text) from exc
+
+
+class StorageClients(AccountClients):
+    """Gives the backend's calls a client of a table, a queue or the container."""
+
+    def __init__(self, config: StorageConfig, context: PluginContext) -> None:
+        super().__init__(config, context)
+        self.config = config
+
+    async def table(self, name: str, call: Callable[[TableClient], Awaitable[T]]) -> T:
+        """Call with the table ``State``, ``Due`` or ``Records``. Raises BackendError."""
+        service: TableServiceClient = await self.service("table")
+        client = service.get_table_client(self.config.table(name))
+        return await self._called("table", client.table_name, client.create_table, lambda: call(client))
+
+    async def queue(self, lane: Lane, call: Callable[[QueueClient], Awaitable[T]]) -> T:
+        """Call with a lane's queue. Raises BackendError."""
+        service: QueueServiceClient = await self.service("queue")
+        client = service.get_queue_client(self.config.queue(lane))
+        return await self._called("queue", client.queue_name, client.create_queue, lambda: call(client))
+
+    async def container(self, call: Callable[[ContainerClient], Awaitable[T]]) -> T:
+        """Call with the container. Raises BackendError."""
+        service: BlobServiceClient = await self.service("blob")
+        client = service.get_container_client(self.config.container)
+        return await self._called("blob", client.container_name, client.create_container, lambda: call(client))
+
+    async def _called(
+        self, service: str, name: str, create: Callable[[], Awaitable[Any]], call: Callable[[], Awaitable[T]]
+    ) -> T:
+        from azure.core.exceptions import AzureError  # noqa: PLC0415  # loaded with the clients
+
+        try:
+            try:
+                return await call()
+            except AzureError as exc:
+                if not self.config.creates or code_of(exc) not in MISSING_CODES:
+                    raise
+                await _made(create)
+                return await call()
+        except AzureError as exc:
+            raise as_backend_error(exc, service, name) from exc
+
+
+async def _made(create: Callable[[], Awaitable[Any]]) -> None:
+    from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415  # loaded with the clients
+
+    try:
+        await create()
+    except ResourceExistsError:
+        return  # another was faster
+
+
+def _client_of(kind: str, config: AccountConfig) -> tuple[Any, dict[str, Any]]:
+    """A service's client class, and options that bound its time: by themselves they wait for minutes."""
+    options: dict[str, Any] = {
+        "connection_timeout": config.connect_timeout_s,
+        "read_timeout": config.read_timeout_s,
+        "logging_enable": False,
+    }
+    if kind == "table":
+        from azure.data.tables.aio import TableServiceClient  # noqa: PLC0415  # a quarter of a second
+
+        retry = {"retry_total": config.retries, "retry_backoff_factor": BACKOFF_S, "retry_backoff_max": MAX_BACKOFF_S}
+        return TableServiceClient, {**options, **retry}
+    if kind == "queue":
+        from azure.storage.queue.aio import QueueServiceClient  # noqa: PLC0415  # half a second
+
+        return QueueServiceClient, {**options, **_storage_retry(config)}
+    from azure.storage.blob.aio import BlobServiceClient  # noqa: PLC0415  # half a second
+
+    return BlobServiceClient, {**options, **_storage_retry(config)}
+
+
+def _storage_retry(config: AccountConfig) -> dict[str, Any]:
+    return {
+        "retry_total": config.retries,
+        "initial_backoff": BACKOFF_S,
+        "increment_base": 2,
+        "random_jitter_range": 0.3,
+    }
+
+
+@asynccontextmanager
+async def storage_clients(config: StorageConfig, context: PluginContext) -> AsyncIterator[StorageClients]:
+    """Clients until the block ends; nothing is asked before the first call."""
+    clients = StorageClients(config, context)
+    try:
+        yield clients
+    finally:
+        await clients.aclose()

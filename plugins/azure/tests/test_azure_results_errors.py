@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -85,3 +86,9 @@ def test_names_and_retention_are_those_of_the_guide() -> None:
     assert config.retention is not None
     assert config.retention.days == 90
     assert config.creates is False
+
+
+def test_the_guide_lists_every_option() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "azure" / "results.md").read_text(encoding="utf-8")
+    listed = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`[a-z].*?`) \| [^|]*\| [A-Z`]", guide, re.MULTILINE)))
+    assert set(ResultsConfig.model_fields) == set(listed)

@@ -56,7 +56,7 @@ async def test_a_worker_that_dies_after_any_request_is_followed_by_the_same_deli
         assert network.requests <= request_number
     else:
         assert error.is_retryable
-        assert "cannot be reached" in error.message
+        assert "does not answer" in error.message
     await deliver(account, tmp_path, notice(), create=False)
     await account.one_of_each()
 

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 from results_account import ResultsAccount, image, notice
 from scanguard_azure import results_sweep
-from scanguard_azure.results_sink import made
+from scanguard_azure.results_sink import account_clients, made
 from scanguard_azure.results_sweep import ResultsSweep
-from scanguard_azure.storage_clients import StorageClients
 
 from scanguard.errors import SinkError
 from scanguard.hooks import Notice
@@ -152,7 +151,7 @@ async def test_a_cursor_that_is_none_starts_anew(account: ResultsAccount, tmp_pa
 
 async def test_tables_that_are_missing_are_named(account: ResultsAccount, tmp_path: Path) -> None:
     async with sweeping(account, tmp_path, create=False) as sweep:
-        with pytest.raises(SinkError, match=f"table {account.name}Recent: .*TableNotFound.*create"):
+        with pytest.raises(SinkError, match=f"table '{account.name}Recent' is missing.*create"):
             await sweep.page("")
 
 
@@ -160,7 +159,7 @@ async def test_a_row_that_changes_or_goes_under_our_hands_stops_no_other(
     account: ResultsAccount, tmp_path: Path
 ) -> None:
     await fill(account, tmp_path, dict.fromkeys(("a", "b", "c"), 92 * DAY))
-    clients = StorageClients(account.config(), account.context(tmp_path))
+    clients = account_clients(account.config(), account.context(tmp_path))
     place = await made(account.config(), clients)
     old = await place.removal.oldest("20260901", "", 10)
     assert len(old) == 3

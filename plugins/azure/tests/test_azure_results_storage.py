@@ -176,11 +176,10 @@ async def test_what_is_missing_is_named_with_what_to_do(account: ResultsAccount,
     async with account.sink(tmp_path, create=False) as sink:
         with pytest.raises(SinkError) as caught:
             await sink.write(notice())
-        assert f"table {account.name}" in caught.value.message
-        assert "TableNotFound" in caught.value.message
-        assert "create" in caught.value.message
+        assert f"table '{account.name}' is missing" in caught.value.message
+        assert "create: true" in caught.value.message
         assert caught.value.is_retryable
-        with pytest.raises(SinkError, match=f"container {account.name}"):
+        with pytest.raises(SinkError, match=f"container '{account.name}'"):
             await sink.check()
     async with account.sink(tmp_path) as maker:
         await maker.write(notice())

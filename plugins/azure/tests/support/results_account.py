@@ -13,8 +13,7 @@ from azure.data.tables import TableEntity
 from azure.data.tables.aio import TableServiceClient
 from azure.storage.blob.aio import BlobServiceClient
 from scanguard_azure.results_config import ResultsConfig
-from scanguard_azure.results_sink import AzureResultsSink, made
-from scanguard_azure.storage_clients import StorageClients
+from scanguard_azure.results_sink import AzureResultsSink, account_clients, made
 
 from scanguard.hooks import Notice, PluginContext
 from scanguard.model.merged import MergedReport
@@ -79,7 +78,7 @@ class ResultsAccount:
 
     async def create(self, folder: Path) -> None:
         """Make the container and the tables, with nothing in them."""
-        clients = StorageClients(self.config(), self.context(folder))
+        clients = account_clients(self.config(), self.context(folder))
         await made(self.config(), clients)
         await clients.aclose()
 
