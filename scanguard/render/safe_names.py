@@ -9,6 +9,7 @@ from typing import Final
 _READABLE: Final = 80
 """Characters of the text that a name shows; with the hash it stays far below the 255 bytes that file systems allow."""
 HASH_DIGITS: Final = 16
+"""64 bits; whoever keeps what strangers must not be able to hide asks for more."""
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9.+=-]+")
 _PLAIN_KEY: Final = re.compile(r"[a-z0-9-]{1,64}")
 _RESERVED: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|-|$)", re.IGNORECASE)
