@@ -14,12 +14,11 @@ from scanguard_azure.storage_config import StorageConfig
 from scanguard_azure.storage_errors import MISSING_CODES, as_backend_error, code_of
 
 if TYPE_CHECKING:
-    from azure.data.tables.aio import TableClient, TableServiceClient
-    from azure.storage.blob.aio import BlobServiceClient, ContainerClient
-    from azure.storage.queue.aio import QueueClient, QueueServiceClient
+    from azure.data.tables.aio import TableClient
+    from azure.storage.blob.aio import ContainerClient
+    from azure.storage.queue.aio import QueueClient
 
 T = TypeVar("T")
-Call = Callable[[Any], Awaitable[T]]
 BACKOFF_S: Final = 0.5
 MAX_BACKOFF_S: Final = 10.0
 
@@ -69,24 +68,27 @@ class StorageClients(AccountClients):
     def __init__(self, config: StorageConfig, context: PluginContext) -> None:
         super().__init__(config, context)
         self.config = config
+        self._clients: dict[tuple[str, str], Any] = {}
 
     async def table(self, name: str, call: Callable[[TableClient], Awaitable[T]]) -> T:
         """Call with the table ``State``, ``Due`` or ``Records``. Raises BackendError."""
-        service: TableServiceClient = await self.service("table")
-        client = service.get_table_client(self.config.table(name))
+        client: TableClient = await self._client("table", self.config.table(name))
         return await self._called("table", client.table_name, client.create_table, lambda: call(client))
 
     async def queue(self, lane: Lane, call: Callable[[QueueClient], Awaitable[T]]) -> T:
         """Call with a lane's queue. Raises BackendError."""
-        service: QueueServiceClient = await self.service("queue")
-        client = service.get_queue_client(self.config.queue(lane))
+        client: QueueClient = await self._client("queue", self.config.queue(lane))
         return await self._called("queue", client.queue_name, client.create_queue, lambda: call(client))
 
     async def container(self, call: Callable[[ContainerClient], Awaitable[T]]) -> T:
         """Call with the container. Raises BackendError."""
-        service: BlobServiceClient = await self.service("blob")
-        client = service.get_container_client(self.config.container)
+        client: ContainerClient = await self._client("container", self.config.container)
         return await self._called("blob", client.container_name, client.create_container, lambda: call(client))
+
+    async def aclose(self) -> None:
+        """Close every client that was made."""
+        self._clients = {}
+        await super().aclose()
 
     async def _called(
         self, service: str, name: str, create: Callable[[], Awaitable[Any]], call: Callable[[], Awaitable[T]]
@@ -103,6 +105,14 @@ class StorageClients(AccountClients):
                 return await call()
         except AzureError as exc:
             raise as_backend_error(exc, service, name) from exc
+
+    async def _client(self, kind: str, name: str) -> Any:  # noqa: ANN401  # one of three clients
+        """The client of a table, queue or container; all of one service share its connections."""
+        found = self._clients.get((kind, name))
+        if found is None:
+            service = await self.service("blob" if kind == "container" else kind)
+            found = self._clients[kind, name] = getattr(service, f"get_{kind}_client")(name)
+        return found
 
 
 async def _made(create: Callable[[], Awaitable[Any]]) -> None:
