@@ -6,11 +6,12 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import yaml
-from results_account import ResultsAccount
+from results_account import ResultsAccount, notice
 from scanguard_azure.results_keys import image_key
 from workspace import ROOT
 
@@ -59,3 +60,20 @@ async def test_a_deployment_that_is_judged_can_be_queried_in_the_account(
         document, _ = await account.blob(row["BlobPath"])
         assert StoredResult.model_validate_json(document).verdict.id == row["ScanId"]
     run(tmp_path, account, "doctor")
+
+
+async def test_the_retention_job_is_run_by_a_worker(account: ResultsAccount, tmp_path: Path) -> None:
+    config = {
+        "version": 1,
+        "instances": {"results": {"plugin": "azure_results", **account.options()}},
+        "chains": {"default": {"scanners": [], "sinks": ["results"]}},
+    }
+    (tmp_path / "scanguard.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    now = datetime.now(UTC)
+    async with account.sink(tmp_path) as sink:
+        await sink.write(notice(name="old", decided_at=now - timedelta(days=92)))
+        await sink.write(notice(name="new", decided_at=now - timedelta(days=89)))
+    run(tmp_path, account, "sweeps", "run", "results")
+    run(tmp_path, account, "worker", "--once")
+    for recent in (False, True):
+        assert [str(row["ResourceId"])[-3:] for row in await account.rows(recent=recent)] == ["new"]
