@@ -11,7 +11,7 @@ from scanguard import BackendError, Lane, PluginContext
 from scanguard_azure.identity import Identity
 from scanguard_azure.storage_account import AccountConfig
 from scanguard_azure.storage_config import StorageConfig
-from scanguard_azure.storage_errors import MISSING_CODES, as_backend_error, code_of
+from scanguard_azure.storage_errors import MISSING_CODES, as_backend_error, code_of, unreadable
 
 if TYPE_CHECKING:
     from azure.data.tables.aio import TableClient
@@ -105,6 +105,8 @@ class StorageClients(AccountClients):
                 return await call()
         except AzureError as exc:
             raise as_backend_error(exc, service, name) from exc
+        except Exception as exc:  # the library reads whatever it was answered, and trips over some of it
+            raise unreadable(exc, service, name) from exc
 
     async def _client(self, kind: str, name: str) -> Any:  # noqa: ANN401  # one of three clients
         """The client of a table, queue or container; all of one service share its connections."""

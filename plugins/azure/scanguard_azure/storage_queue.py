@@ -186,7 +186,10 @@ async def _page(queue: QueueClient, number: int, hidden: int) -> list[QueueMessa
 
 async def _count(queue: QueueClient) -> int:
     """Never lower than the truth, says its documentation; it may be higher for a while."""
-    return int((await queue.get_queue_properties()).approximate_message_count or 0)
+    count = (await queue.get_queue_properties()).approximate_message_count
+    if count is None:
+        raise ValueError("an answer without a count, which is not the service's")
+    return int(count)
 
 
 async def _state(queue: QueueClient) -> str:

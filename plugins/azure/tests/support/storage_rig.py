@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from azurite import Azurite, azurite_command, free_azurite
+from fault_proxy import FaultProxy
 from parts import running
 from scanguard_azure.storage_backend import open_storage
 from scanguard_azure.storage_config import StorageConfig
@@ -80,3 +81,12 @@ class Account:
 def context_with(secret: str, clock: Clock) -> PluginContext:
     """What a backend is lent."""
     return make_context(Path("nowhere"), instance="backend", secrets={"env:STORAGE": secret}, clock=clock)
+
+
+@asynccontextmanager
+async def proxied(where: Azurite) -> AsyncIterator[tuple[str, Mapping[str, FaultProxy]]]:
+    """A connection string by way of fault proxies, and these by service: ``blob``, ``queue``, ``table``."""
+    blob, queue, table = FaultProxy(where.blob_port), FaultProxy(where.queue_port), FaultProxy(where.table_port)
+    async with blob, queue, table:
+        through = where.through(blob.port, queue.port, table.port)
+        yield through, {"blob": blob, "queue": queue, "table": table}
