@@ -1,7 +1,6 @@
-"""A TCP proxy in front of one port of loopback that loses what a network can lose.
+"""A network that dies after a number of requests, over the ports of several services together: a worker's death.
 
-Each connection is forwarded as it is. ``die_after`` requests, it forwards none; the ``swallow``-th request reaches the
-server, and its answer is lost with the connection.
+Each connection is forwarded as it is until then; the request that comes next is lost, and so is every later one.
 """
 
 from __future__ import annotations
@@ -18,14 +17,13 @@ _REQUEST = re.compile(rb"(?:^|\n)(?:GET|HEAD|PUT|POST|DELETE|MERGE|PATCH) \S+ HT
 class Network:
     """What all proxies of a test share: requests are counted together, in the order in which they come."""
 
-    def __init__(self, *, die_after: int | None = None, swallow: int | None = None) -> None:
+    def __init__(self, die_after: int) -> None:
         self.requests = 0
         self.die_after = die_after
-        self.swallow = swallow
 
     @property
     def is_dead(self) -> bool:
-        return self.die_after is not None and self.requests > self.die_after
+        return self.requests > self.die_after
 
 
 class CuttingProxy:
@@ -59,7 +57,7 @@ class CuttingProxy:
             answers, upstream = await asyncio.open_connection("127.0.0.1", self._upstream)
             back = asyncio.create_task(self._back(answers, writer))
             self._tasks.add(back)
-            await self._forth(reader, upstream, answers, back)
+            await self._forth(reader, upstream)
         except (ConnectionError, asyncio.CancelledError):
             pass
         finally:
@@ -68,23 +66,10 @@ class CuttingProxy:
                 if one is not None:
                     one.close()
 
-    async def _forth(
-        self,
-        reader: asyncio.StreamReader,
-        upstream: asyncio.StreamWriter,
-        answers: asyncio.StreamReader,
-        back: asyncio.Task[None],
-    ) -> None:
+    async def _forth(self, reader: asyncio.StreamReader, upstream: asyncio.StreamWriter) -> None:
         while data := await reader.read(65_536):
             self._network.requests += len(_REQUEST.findall(data))
             if self._network.is_dead:
-                return
-            if _REQUEST.search(data) and self._network.requests == self._network.swallow:
-                back.cancel()
-                await asyncio.wait({back})
-                upstream.write(data)
-                await upstream.drain()
-                await answers.read(1)  # the server has done it
                 return
             upstream.write(data)
             await upstream.drain()
