@@ -11,6 +11,8 @@ from scanguard.hooks import (
     EventSourceSpec,
     PlatformSpec,
     PluginContext,
+    Sink,
+    SinkSpec,
     Sweep,
     SweepSpec,
     hookimpl,
@@ -21,6 +23,7 @@ from scanguard_azure.acr import accepts_acr, parse_acr
 from scanguard_azure.arm.config import AzureConfig
 from scanguard_azure.arm.ids import outline, owns, subscription_of
 from scanguard_azure.dead_letters.config import DeadLetterConfig
+from scanguard_azure.results_config import SWEEP_EVERY, ResultsConfig
 from scanguard_azure.storage_config import StorageConfig
 
 scanguard_api_version = 1
@@ -84,6 +87,24 @@ def scanguard_sweeps() -> Iterable[SweepSpec]:
         every=lambda config: config.every,
         description="Hands over the events that Event Grid could not deliver.",
     )
+    yield SweepSpec(
+        name="azure_results",
+        config=ResultsConfig,
+        build=_build_retention,
+        every=lambda config: SWEEP_EVERY if config.retention else None,
+        description="Azure Storage: removes results older than the retention.",
+    )
+
+
+@hookimpl
+def scanguard_sinks() -> Iterable[SinkSpec]:
+    """Offer results as blobs and rows."""
+    yield SinkSpec(
+        name="azure_results",
+        config=ResultsConfig,
+        build=_build_results,
+        description="Azure Storage: every verdict as JSON blobs and as rows of two tables.",
+    )
 
 
 def _open_storage(config: StorageConfig, context: PluginContext) -> AbstractAsyncContextManager[Backend]:
@@ -108,3 +129,15 @@ def _build_dead_letters(config: DeadLetterConfig, context: PluginContext) -> Swe
     from scanguard_azure.dead_letters.sweep import DeadLetterSweep  # noqa: PLC0415  # see above
 
     return DeadLetterSweep(config, context)
+
+
+def _build_results(config: ResultsConfig, context: PluginContext) -> Sink:
+    from scanguard_azure.results_sink import AzureResultsSink  # noqa: PLC0415  # see above
+
+    return AzureResultsSink(config, context)
+
+
+def _build_retention(config: ResultsConfig, context: PluginContext) -> Sweep:
+    from scanguard_azure.results_sweep import ResultsSweep  # noqa: PLC0415  # see above
+
+    return ResultsSweep(config, context)
