@@ -1,8 +1,8 @@
-"""Builds the zip that is deployed to a function app: ``package_function.py [--extras A,B] [--config FILE] [--python P]``.
+"""Builds the zip that is deployed to a function app: ``package_function.py --help``.
 
 What is inside: the triggers, and below ``.python_packages`` every library for Linux and one version of Python, in the
-versions of constraints.txt, our own built from this tree, all compiled: a function app is mounted read-only, and what is
-not compiled there is compiled anew at every cold start.
+versions of constraints.txt, our own built from this tree, all compiled: a function app is mounted read-only, and what
+is not compiled there is compiled anew at every cold start.
 """
 
 from __future__ import annotations
@@ -182,7 +182,8 @@ def _quiet() -> dict[str, str]:
 
 def _check(app: Path, extras: Sequence[str], python: str, config: Path | None) -> None:
     """Load every plugin, and the configuration, with nothing but what is in the package."""
-    plugins = [name for member in _needed(extras)[1:] for name in member.pyproject["project"]["entry-points"]["scanguard"]]
+    projects = [member.pyproject["project"] for member in _needed(extras)[1:]]
+    plugins = [name for project in projects for name in project["entry-points"]["scanguard"]]
     paths = json.dumps([str(app), str(app / SITE)])
     given = str(app / "scanguard.yaml") if config else ""
     command = [python, "-I", "-S", "-B", "-c", CHECK, paths, json.dumps(plugins), given]

@@ -53,7 +53,8 @@ class AppOptions:
     """What a run is asked for, over what the configuration says.
 
     Attributes:
-        config: Files to read, or the configuration itself; None looks in the default places.
+        config: Files to read; None looks in the default places.
+        text: The configuration itself, instead of files.
         data_dir: Where queue, state, history and reports are; None uses ``$SCANGUARD_DATA_DIR`` or the user's folder.
         offline: No network beyond the registry that holds the image.
         scanners: Instances, or plugins, that replace every chain's scanners.
@@ -62,7 +63,8 @@ class AppOptions:
         environ: The environment.
     """
 
-    config: tuple[Path, ...] | ConfigText | None = None
+    config: tuple[Path, ...] | None = None
+    text: ConfigText | None = None
     data_dir: Path | None = None
     offline: bool = False
     scanners: tuple[str, ...] = ()
@@ -100,7 +102,7 @@ class App:
             ConfigError, PluginError: before any work, with everything that is wrong.
         """
         plugins = load_plugins(options.environ)
-        loaded = load_settings(options.config, options.environ)
+        loaded = load_settings(options.text or options.config, options.environ)
         bound = bind(loaded, plugins.catalog, plugins.problem)
         data_dir = data_folder(options)
         host = PluginHost(

@@ -7,11 +7,11 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from scanguard.engine.driver import advance, own
+from scanguard.engine.driver import ForeignMessageError, advance, own
 from scanguard.engine.engine import Engine
 from scanguard.engine.messages import sweep_message
 from scanguard.errors import BackendError, EventError
-from scanguard.ports import Message, Outgoing
+from scanguard.ports import Arrival, HostedQueue, Message, Outgoing
 
 log = logging.getLogger("scanguard.triggers")
 MAX_TEXT: Final = 256 * 1024
@@ -23,6 +23,8 @@ class Triggers:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._context = engine.context
+        self._queue = engine.context.backend.queue
 
     async def message(self, text: str) -> None:
         """Handle a message; the host removes it from its queue once this returns.
@@ -30,7 +32,15 @@ class Triggers:
         Errors:
             BackendError: it has to come again. ForeignMessageError (one of them): a newer version's, or unreadable.
         """
-        await advance(self._engine, read_message(text), text)
+        arrival = await self._arrived(text)
+        if arrival.is_void:
+            log.info("a message that came twice was handled before: %.200r", text)
+            return
+        if arrival.not_before is not None:
+            await self._queue.send([Outgoing(own(arrival.message, text), arrival.not_before)])
+        else:
+            await advance(self._engine, arrival.message, text)
+        await self._handled(text)
 
     async def poison(self, text: str) -> bool:
         """Take up a message that the host gave up; False when nobody here can read it, and it has to be kept.
@@ -41,32 +51,41 @@ class Triggers:
         Errors:
             BackendError: neither state nor queue can be had.
         """
+        arrival = await self._arrived(text)
+        if arrival.is_void:
+            return True
         try:
-            message = own(read_message(text), text)
-        except BackendError:
-            return False
-        context = self._engine.context
-        try:
-            following = await self._engine.lost(message)
-        except EventError as exc:
+            message = own(arrival.message, text)
+            following = await self._following(message)
+        except (ForeignMessageError, EventError) as exc:
             log.error("kept for people: %s", exc)
             return False
-        except BackendError as exc:
-            log.warning("kind=%s id=%s comes again, uncounted: %s", message.kind, message.id, exc)
-            following = [Outgoing(message, context.limits.retry_at(context.now(), context.limits.attempts))]
-        await context.backend.queue.send(following)
+        await self._queue.send(following)
+        await self._handled(text)
         return True
 
     async def tick(self) -> None:
         """Start the periodic jobs that are due."""
-        await self._engine.context.backend.queue.send([Outgoing(sweep_message())])
+        await self._queue.send([Outgoing(sweep_message())])
 
+    async def _following(self, message: Message) -> list[Outgoing]:
+        try:
+            return await self._engine.lost(message)
+        except BackendError as exc:
+            log.warning("kind=%s id=%s comes again, uncounted: %s", message.kind, message.id, exc)
+            limits = self._context.limits
+            return [Outgoing(message, limits.retry_at(self._context.now(), limits.attempts))]
 
-def read_message(text: str) -> Message | None:
-    """The message that a queue's text holds, or None."""
-    if len(text) > MAX_TEXT:
-        return None
-    try:
-        return Message.model_validate_json(text)
-    except ValidationError:
-        return None
+    async def _arrived(self, text: str) -> Arrival:
+        if len(text) > MAX_TEXT:
+            return Arrival(None)
+        if isinstance(self._queue, HostedQueue):
+            return await self._queue.arrived(text)
+        try:
+            return Arrival(Message.model_validate_json(text))
+        except ValidationError:
+            return Arrival(None)
+
+    async def _handled(self, text: str) -> None:
+        if isinstance(self._queue, HostedQueue):
+            await self._queue.handled(text)

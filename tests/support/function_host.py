@@ -2,10 +2,10 @@
 
 What it does is what Azure's host is documented to do
 (https://learn.microsoft.com/en-us/azure/azure-functions/functions-bindings-storage-queue-trigger): messages are base64;
-an output binding is written only when its function succeeded, and an event is acknowledged only after that; a message is
-removed when its function succeeded, becomes visible again after ``visibilityTimeout`` when it failed, and goes to
-``<queue>-poison`` after ``maxDequeueCount`` deliveries; its lease is renewed while the function runs. What the host itself
-writes expires after seven days, its default. Not the real one, which cannot be had without Azure's own downloads.
+an output binding is written only when its function succeeded, and an event is acknowledged only after that; a message
+is removed when its function succeeded, becomes visible again after ``visibilityTimeout`` when it failed, and goes to
+``<queue>-poison`` after ``maxDequeueCount`` deliveries; its lease is renewed while the function runs. What the host
+itself writes expires after seven days, its default. Not the real one, which needs downloads of Azure's own.
 """
 
 from __future__ import annotations
@@ -86,7 +86,8 @@ class WorkerProcess:
         except ConnectionError as exc:
             self._waiting.pop(number, None)
             raise WorkerDiedError("it does not read any more") from exc
-        return await answer
+        result: dict[str, Any] = await answer
+        return result
 
     async def _read(self) -> None:
         while line := await self._out.readline():
@@ -136,7 +137,7 @@ class FunctionHost:
     worker: WorkerProcess
     connection: str
     max_dequeue_count: int
-    visibility_s: float
+    visibility_s: int
     calls: list[Invocation] = field(default_factory=list)
     _queues: QueueServiceClient = field(init=False)
 
@@ -340,7 +341,7 @@ def _match(route: str, path: str) -> dict[str, str] | None:
 @contextlib.asynccontextmanager
 async def function_host(
     packaged: Packaged, environ: Mapping[str, str], folder: Path, *, max_dequeue_count: int | None = None,
-    visibility_s: float = 1,
+    visibility_s: int = 1,
 ) -> AsyncIterator[FunctionHost]:  # fmt: skip
     """A host with one worker; queue settings from the package's host.json, but for how long a failed message waits."""
     settings = json.loads((packaged.folder / "host.json").read_text(encoding="utf-8"))["extensions"]["queues"]

@@ -20,7 +20,9 @@ RUNTIME = "azure-functions-runtime==1.3.0"
 LIBRARY = "azure-functions>=1.21,<3"
 INSTALL_TIMEOUT_S = 600
 KEPT = 3
-_SOURCES = ("scanguard", "plugins", "adapters/azure_function", "tools/package_function.py", "constraints.txt", "pyproject.toml")
+_FOLDERS = ("scanguard", "plugins", "adapters/azure_function")
+_FILES = ("tools/package_function.py", "constraints.txt", "pyproject.toml")
+_NOT_PACKED = frozenset({"__pycache__", "tests"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,9 @@ def packaged(extras: str = "azure,qualys") -> Packaged:
 
 
 def _sources() -> Iterable[Path]:
-    for name in _SOURCES:
-        path = ROOT / name
-        found = path.rglob("*") if path.is_dir() else [path]
-        yield from (one for one in found if one.is_file() and "__pycache__" not in one.parts and "tests" not in one.parts)
+    for name in _FOLDERS:
+        yield from (one for one in (ROOT / name).rglob("*") if one.is_file() and _NOT_PACKED.isdisjoint(one.parts))
+    yield from (ROOT / name for name in _FILES)
 
 
 def _build(folder: Path, extras: str, python: str) -> None:

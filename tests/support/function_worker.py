@@ -1,9 +1,9 @@
 """A worker process of the Functions host: Azure's own runtime for Python, driven over standard input and output.
 
-``function_worker.py APP_FOLDER`` runs in an environment that holds azure-functions-runtime, outside of the tests' own. It
-indexes the app and prints one line that says what there is; then every line it reads is an invocation, with values as
-the host gives them (type and value), and is answered by a line. Many may be under way at once, as in Azure, where one
-event loop serves them all.
+``function_worker.py APP_FOLDER`` runs in an environment that holds azure-functions-runtime, outside of the tests' own.
+It indexes the app and prints one line that says what there is; then every line it reads is an invocation, with values
+as the host gives them (type and value), and is answered by a line. Many may be under way at once, as in Azure, where
+one event loop serves them all.
 
 The runtime (PyPI, azure-functions-runtime 1.3.0) is what Azure runs for Python 3.13 and later. The process around it,
 which speaks gRPC with the host, is not published; ``invocation_request_native`` is the runtime's way in without it.
@@ -19,6 +19,7 @@ import sys
 import time
 import types
 import uuid
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class Worker:
 
     async def start(self) -> dict[str, Any]:
         """Index, and say what was found."""
-        import azure_functions_runtime as runtime
+        runtime = import_module("azure_functions_runtime")  # once the app's libraries are in the path
 
         runtime.start_threadpool_executor()
         asked = {"capabilities": {}, "function_app_directory": str(self._app)}
@@ -76,12 +77,11 @@ class Worker:
 
     async def invoke(self, call: dict[str, Any]) -> dict[str, Any]:
         """Run one function."""
-        from azure_functions_runtime import native_invocation as native
-        from azure_functions_runtime.bindings.datumdef import Datum
-
+        native = import_module("azure_functions_runtime.native_invocation")
+        datum = import_module("azure_functions_runtime.bindings.datumdef").Datum
         function, trigger = self._functions[call["function"]]
-        inputs = [(trigger["name"], _datum(Datum, call["data"]))]
-        metadata = {name: _datum(Datum, value) for name, value in call.get("metadata", {}).items()}
+        inputs = [(trigger["name"], _datum(datum, call["data"]))]
+        metadata = {name: _datum(datum, value) for name, value in call.get("metadata", {}).items()}
         began = time.perf_counter()
         ok, returned, outputs, error, trace = await native.invocation_request_native(
             str(uuid.uuid4()), function, inputs, metadata, trace_parent=call.get("trace_parent", "")
@@ -90,7 +90,7 @@ class Worker:
             "id": call["id"],
             "ok": ok,
             "return": _plain(returned),
-            "outputs": {name: datum.python_value for name, datum in outputs},
+            "outputs": {name: value.python_value for name, value in outputs},
             "error": error,
             "trace": trace,
             "ms": (time.perf_counter() - began) * 1e3,

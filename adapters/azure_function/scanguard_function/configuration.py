@@ -52,10 +52,10 @@ def _options(environ: Mapping[str, str], folder: Path) -> AppOptions:
     if url := environ.get(BLOB_VARIABLE):
         from scanguard_function.blob import read_blob  # noqa: PLC0415  # needs an identity: slow to load
 
-        return AppOptions(config=ConfigText(read_blob(url, environ), BLOB_VARIABLE), environ=environ)
+        return AppOptions(text=ConfigText(read_blob(url, environ), BLOB_VARIABLE), environ=environ)
     given = environ.get(TEXT_VARIABLE, "")
     if "\n" in given or given.lstrip().startswith("{"):
-        return AppOptions(config=ConfigText(given, f"app setting {TEXT_VARIABLE}"), environ=environ)
+        return AppOptions(text=ConfigText(given, f"app setting {TEXT_VARIABLE}"), environ=environ)
     packaged = folder / FILE_NAME
     if not given and packaged.is_file():
         return AppOptions(config=(packaged,), environ=environ)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from scanguard.errors import EventError
@@ -31,7 +32,7 @@ def take_in(app: App, event: func.EventGridEvent) -> str | None:
     return messages[0].model_dump_json() if messages else None
 
 
-def document(event: func.EventGridEvent) -> dict[str, Any]:
+def document(event: Any) -> dict[str, Any]:  # noqa: ANN401  # EventGridEvent, or CloudEvent whatever is annotated
     """The event as it was sent: the library takes both schemas apart."""
     if hasattr(event, "specversion"):
         return _without_none(
@@ -53,8 +54,8 @@ def document(event: func.EventGridEvent) -> dict[str, Any]:
     )
 
 
-def _instant(moment: Any) -> str | None:  # noqa: ANN401  # a datetime, or whatever the library left
-    return moment.isoformat() if hasattr(moment, "isoformat") else moment
+def _instant(moment: object) -> str | None:
+    return moment.isoformat() if isinstance(moment, datetime) else None
 
 
 def _without_none(**fields: Any) -> dict[str, Any]:  # noqa: ANN401  # JSON

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from typing import TYPE_CHECKING, Any, Final
-
-import azure.functions as func
+from typing import TYPE_CHECKING, Final
 
 from scanguard.errors import ScanguardError
+from scanguard_function.answers import answer
+from scanguard_function.configuration import unresolved_references
 
 if TYPE_CHECKING:
+    import azure.functions as func
+
     from scanguard_function.process import Process
 
 TIMEOUT_S: Final = 5.0
@@ -21,7 +22,7 @@ log = logging.getLogger("scanguard.function.health")
 async def answer_health(process: Process) -> func.HttpResponse:
     """200 while the configuration can be used and the store answers; else 503, and why."""
     if process.app is None:
-        return _answer(503, {"status": "misconfigured", "problem": process.problem})
+        return answer(503, {"status": "misconfigured", "problems": process.problems})
     from scanguard.ports import Lane  # noqa: PLC0415  # there is an application: it is loaded
 
     try:
@@ -30,10 +31,6 @@ async def answer_health(process: Process) -> func.HttpResponse:
             await app.backend.queue.next_visible(tuple(Lane))
     except (ScanguardError, TimeoutError) as exc:
         log.warning("not ready: %s", str(exc) or "the store takes too long")
-        return _answer(503, {"status": "not ready", "problem": "the store does not answer"})
-    return _answer(200, {"status": "ready"})
-
-
-def _answer(status: int, document: dict[str, Any]) -> func.HttpResponse:
-    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    return func.HttpResponse(json.dumps(document), status_code=status, mimetype="application/json", headers=headers)
+        return answer(503, {"status": "not ready", "problems": ["the store does not answer; the log says why"]})
+    unresolved = sorted(unresolved_references(process.environ))
+    return answer(200, {"status": "ready", **({"unresolved_key_vault_references": unresolved} if unresolved else {})})

@@ -32,11 +32,11 @@ class Process:
 
     Attributes:
         app: Loaded; None when the configuration cannot be used.
-        problem: Why not; safe to show.
+        problems: Why not; safe to show.
     """
 
     app: App | None
-    problem: str = ""
+    problems: tuple[str, ...] = ()
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
     _triggers: Triggers | None = None
@@ -49,12 +49,12 @@ class Process:
         try:
             return cls(load_app(environ, folder), environ=environ)
         except ScanguardError as exc:
-            problem = exc.message
+            problems = (exc.message, *getattr(exc, "problems", ()))
         except Exception as exc:  # a broken installation is told, too
             log.exception("the application cannot be loaded")
-            problem = f"the application cannot be loaded: {type(exc).__name__}; the log has the details"
-        log.error("only Health is registered: %s", problem)
-        return cls(None, problem, environ)
+            problems = (f"the application cannot be loaded: {type(exc).__name__}; the log has the details",)
+        log.error("only Health is registered: %s", "; ".join(problems))
+        return cls(None, problems, environ)
 
     @property
     def loaded(self) -> App:

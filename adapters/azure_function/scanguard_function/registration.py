@@ -8,10 +8,12 @@ from typing import Final
 
 import azure.functions as func
 
+from scanguard_function.answers import problem
 from scanguard_function.configuration import CONNECTION
 from scanguard_function.events import take_in
 from scanguard_function.health import answer_health
 from scanguard_function.process import Process
+from scanguard_function.web import Web
 
 QUEUE_PREFIX: Final = "scanguard-"
 LANES_VARIABLE: Final = "SCANGUARD_LANES"
@@ -34,11 +36,14 @@ def register(app: func.FunctionApp, process: Process, environ: Mapping[str, str]
     for lane in environ.get(LANES_VARIABLE, ",".join(LANES)).split(","):
         app.register_functions(lane_functions(process, lane.strip()))
     app.register_functions(sweeps_function(process, environ.get(SCHEDULE_VARIABLE) or SCHEDULE))
+    if not process.app.settings.server.is_open:
+        app.register_functions(service_functions(Web(process)))
+    app.register_functions(approvals_function())
 
 
 def health_function(process: Process) -> func.Blueprint:
     """``Health``: open to probes, and silent about anything but whether the app works."""
-    blueprint = func.Blueprint()
+    blueprint = _blueprint()
 
     @blueprint.function_name("Health")
     @blueprint.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -50,7 +55,7 @@ def health_function(process: Process) -> func.Blueprint:
 
 def event_function(process: Process) -> func.Blueprint:
     """``EventProcessor``: acknowledges an event once the host has put its message into the queue."""
-    blueprint = func.Blueprint()
+    blueprint = _blueprint()
 
     @blueprint.function_name("EventProcessor")
     @blueprint.event_grid_trigger("event")
@@ -65,7 +70,7 @@ def event_function(process: Process) -> func.Blueprint:
 
 def lane_functions(process: Process, lane: str) -> func.Blueprint:
     """``FreshLane`` and ``FreshPoison``, or those of another lane."""
-    blueprint = func.Blueprint()
+    blueprint = _blueprint()
 
     @blueprint.function_name(f"{lane.capitalize()}Lane")
     @blueprint.queue_trigger("message", queue_name=queue_name(lane), connection=CONNECTION)
@@ -86,7 +91,7 @@ def lane_functions(process: Process, lane: str) -> func.Blueprint:
 
 def sweeps_function(process: Process, schedule: str) -> func.Blueprint:
     """``Sweeps``: only sends the message that starts what is due."""
-    blueprint = func.Blueprint()
+    blueprint = _blueprint()
 
     @blueprint.function_name("Sweeps")
     @blueprint.timer_trigger("timer", schedule=schedule, run_on_startup=False, use_monitor=True)
@@ -95,6 +100,44 @@ def sweeps_function(process: Process, schedule: str) -> func.Blueprint:
         await triggers.tick()
 
     return blueprint
+
+
+def service_functions(web: Web) -> func.Blueprint:
+    """``Events``, ``Reports`` and ``Replay``; not registered where nobody would have to show anything."""
+    blueprint = _blueprint()
+
+    @blueprint.function_name("Events")
+    @blueprint.route("events", methods=["POST", "OPTIONS"], auth_level=func.AuthLevel.ANONYMOUS)
+    async def events(req: func.HttpRequest) -> func.HttpResponse:
+        return await web.answer(req, "/events")
+
+    @blueprint.function_name("Reports")
+    @blueprint.route("reports/{id}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+    async def reports(req: func.HttpRequest) -> func.HttpResponse:
+        return await web.answer(req, f"/api/v1/verdicts/{req.route_params['id']}/explanation")
+
+    @blueprint.function_name("Replay")
+    @blueprint.route("replay", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+    async def replay(req: func.HttpRequest) -> func.HttpResponse:
+        return await web.answer(req, "/api/v1/dead-letters/replay")
+
+    return blueprint
+
+
+def approvals_function() -> func.Blueprint:
+    """``Approvals``: the address that answers to approval requests will be sent to."""
+    blueprint = _blueprint()
+
+    @blueprint.function_name("Approvals")
+    @blueprint.route("approvals/{id}", methods=["GET", "POST"], auth_level=func.AuthLevel.FUNCTION)
+    async def approvals(req: func.HttpRequest) -> func.HttpResponse:
+        return problem(501, "not-implemented", "approvals are not part of this version; this address is kept for them")
+
+    return blueprint
+
+
+def _blueprint() -> func.Blueprint:
+    return func.Blueprint()  # type: ignore[no-untyped-call]  # the library's
 
 
 def queue_name(lane: str) -> str:
