@@ -11,6 +11,7 @@ itself writes expires after seven days, its default. Not the real one, which nee
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import itertools
 import json
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
-from azure.storage.queue import QueueMessage, TextBase64DecodePolicy, TextBase64EncodePolicy
+from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueServiceClient
 from function_package import Packaged
 
@@ -144,8 +145,6 @@ class FunctionHost:
     def __post_init__(self) -> None:
         self._queues = QueueServiceClient.from_connection_string(
             self.connection,
-            message_encode_policy=TextBase64EncodePolicy(),
-            message_decode_policy=TextBase64DecodePolicy(),
             retry_total=0,
             connection_timeout=2,
             read_timeout=5,
@@ -228,18 +227,19 @@ class FunctionHost:
         """Send a message; the queue is made when it is missing, as the host does."""
         client = self._queues.get_queue_client(queue)
         try:
-            await client.send_message(text)
+            await client.send_message(_encoded(text))
         except ResourceNotFoundError:
             with contextlib.suppress(ResourceExistsError):
                 await client.create_queue()
-            await client.send_message(text)
+            await client.send_message(_encoded(text))
 
     async def waiting(self, queue: str) -> list[str]:
         """The visible messages of a queue."""
         try:
-            return [one.content for one in await self._queues.get_queue_client(queue).peek_messages(max_messages=32)]
+            found = await self._queues.get_queue_client(queue).peek_messages(max_messages=32)
         except ResourceNotFoundError:
             return []
+        return [_decoded(one.content) for one in found]
 
     async def depth(self, queue: str) -> int:
         """How many messages a queue holds, hidden ones too."""
@@ -285,14 +285,15 @@ class FunctionHost:
         client = self._queues.get_queue_client(queue)
         renewing = asyncio.create_task(self._renew(queue, message))
         try:
-            ok = await self.invoke(function, {"type": "string", "value": message.content}, _metadata(message))
+            text = _decoded(message.content)
+            ok = await self.invoke(function, {"type": "string", "value": text}, _metadata(message))
         finally:
             renewing.cancel()
             await asyncio.gather(renewing, return_exceptions=True)
         if ok:
             await client.delete_message(message)
         elif (message.dequeue_count or 0) >= self.max_dequeue_count:
-            await self.put(f"{queue}-poison", message.content)
+            await self.put(f"{queue}-poison", _decoded(message.content))
             await client.delete_message(message)
         else:
             await client.update_message(message, visibility_timeout=self.visibility_s, content=message.content)
@@ -304,6 +305,15 @@ class FunctionHost:
                 message, visibility_timeout=int(LEASE_S), content=message.content
             )
             message.pop_receipt = again.pop_receipt
+
+
+def _encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _decoded(content: object) -> str:
+    """As the host does with ``messageEncoding`` base64."""
+    return base64.b64decode(str(content).encode("ascii"), validate=True).decode()
 
 
 def _metadata(message: QueueMessage) -> dict[str, Any]:

@@ -154,9 +154,9 @@ async def main(app: Path) -> None:
         task = asyncio.create_task(answer(line))
         under_way.add(task)
         task.add_done_callback(under_way.discard)
+    sys.stderr.flush()
+    os._exit(0)  # at once, as the platform ends workers: nothing may depend on an orderly end
 
 
 if __name__ == "__main__":
     asyncio.run(main(Path(sys.argv[1]).resolve()))
-    sys.stderr.flush()
-    os._exit(0)

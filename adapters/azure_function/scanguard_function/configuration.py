@@ -16,6 +16,8 @@ TEXT_VARIABLE: Final = "SCANGUARD_CONFIG"
 FILE_NAME: Final = "scanguard.yaml"
 CONNECTION: Final = "AzureWebJobsStorage"
 """Name of the connection of the queue triggers: the host's own account."""
+QUEUE_PREFIX: Final = "scanguard-"
+"""As the backend ``azure_storage`` names its queues unless it is told otherwise."""
 _REFERENCE: Final = "@Microsoft.KeyVault("
 """How the platform shows a reference that it could not resolve
 (https://learn.microsoft.com/en-us/azure/app-service/app-service-key-vault-references)."""
@@ -36,7 +38,19 @@ def load_app(environ: Mapping[str, str], folder: Path) -> App:
             f"the platform did not resolve the Key Vault reference in {', '.join(unresolved)}: check that the secret "
             "exists and that the app's identity has the role Key Vault Secrets User, then restart the app"
         )
-    return App.load(_options(environ, folder))
+    app = App.load(_options(environ, folder))
+    if app.settings.backend is None:
+        raise ConfigError(
+            "backend: the embedded store is on the disk of one instance, and is lost with it; choose one that all "
+            "instances share, such as `backend: {plugin: azure_storage, account: NAME}`"
+        )
+    return app
+
+
+def queue_prefix(app: App) -> str:
+    """What the backend's queues are named by; the lane follows."""
+    options = app.settings.backend.options if app.settings.backend else {}
+    return str(options.get("queue_prefix", QUEUE_PREFIX))
 
 
 def unresolved_references(environ: Mapping[str, str]) -> Iterator[str]:

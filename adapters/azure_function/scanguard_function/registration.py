@@ -9,13 +9,12 @@ from typing import Final
 import azure.functions as func
 
 from scanguard_function.answers import problem
-from scanguard_function.configuration import CONNECTION
+from scanguard_function.configuration import CONNECTION, queue_prefix
 from scanguard_function.events import take_in
 from scanguard_function.health import answer_health
 from scanguard_function.process import Process
 from scanguard_function.web import Web
 
-QUEUE_PREFIX: Final = "scanguard-"
 LANES_VARIABLE: Final = "SCANGUARD_LANES"
 LANES: Final = ("fresh", "bulk")
 """Lanes that functions serve: what needs disk, much CPU or many minutes waits for ``scanguard worker --lane heavy``."""
@@ -32,9 +31,10 @@ def register(app: func.FunctionApp, process: Process, environ: Mapping[str, str]
     app.register_functions(health_function(process))
     if process.app is None:
         return
-    app.register_functions(event_function(process))
+    prefix = queue_prefix(process.app)
+    app.register_functions(event_function(process, prefix))
     for lane in environ.get(LANES_VARIABLE, ",".join(LANES)).split(","):
-        app.register_functions(lane_functions(process, lane.strip()))
+        app.register_functions(lane_functions(process, lane.strip(), prefix))
     app.register_functions(sweeps_function(process, environ.get(SCHEDULE_VARIABLE) or SCHEDULE))
     if not process.app.settings.server.is_open:
         app.register_functions(service_functions(Web(process)))
@@ -53,13 +53,13 @@ def health_function(process: Process) -> func.Blueprint:
     return blueprint
 
 
-def event_function(process: Process) -> func.Blueprint:
+def event_function(process: Process, prefix: str) -> func.Blueprint:
     """``EventProcessor``: acknowledges an event once the host has put its message into the queue."""
     blueprint = _blueprint()
 
     @blueprint.function_name("EventProcessor")
     @blueprint.event_grid_trigger("event")
-    @blueprint.queue_output("message", queue_name=queue_name("fresh"), connection=CONNECTION)
+    @blueprint.queue_output("message", queue_name=f"{prefix}fresh", connection=CONNECTION)
     async def event_processor(event: func.EventGridEvent, message: func.Out[str]) -> None:
         text = take_in(process.loaded, event)
         if text is not None:
@@ -68,19 +68,19 @@ def event_function(process: Process) -> func.Blueprint:
     return blueprint
 
 
-def lane_functions(process: Process, lane: str) -> func.Blueprint:
+def lane_functions(process: Process, lane: str, prefix: str) -> func.Blueprint:
     """``FreshLane`` and ``FreshPoison``, or those of another lane."""
     blueprint = _blueprint()
 
     @blueprint.function_name(f"{lane.capitalize()}Lane")
-    @blueprint.queue_trigger("message", queue_name=queue_name(lane), connection=CONNECTION)
+    @blueprint.queue_trigger("message", queue_name=f"{prefix}{lane}", connection=CONNECTION)
     async def handle(message: func.QueueMessage) -> None:
         triggers = await process.triggers()
         await triggers.message(_text(message))
 
     @blueprint.function_name(f"{lane.capitalize()}Poison")
-    @blueprint.queue_trigger("message", queue_name=f"{queue_name(lane)}-poison", connection=CONNECTION)
-    @blueprint.queue_output("unreadable", queue_name=f"{QUEUE_PREFIX}unreadable", connection=CONNECTION)
+    @blueprint.queue_trigger("message", queue_name=f"{prefix}{lane}-poison", connection=CONNECTION)
+    @blueprint.queue_output("unreadable", queue_name=f"{prefix}unreadable", connection=CONNECTION)
     async def take_up(message: func.QueueMessage, unreadable: func.Out[str]) -> None:
         triggers = await process.triggers()
         if not await triggers.poison(_text(message)):
@@ -138,11 +138,6 @@ def approvals_function() -> func.Blueprint:
 
 def _blueprint() -> func.Blueprint:
     return func.Blueprint()  # type: ignore[no-untyped-call]  # the library's
-
-
-def queue_name(lane: str) -> str:
-    """A lane's queue."""
-    return f"{QUEUE_PREFIX}{lane}"
 
 
 def _text(message: func.QueueMessage) -> str:
