@@ -1,4 +1,4 @@
-"""A place for a function app to work in: queues, tables and a container of its own on an Azurite, and what runs there."""
+"""A place for a function app to work in: queues, tables and a container of its own, and what runs there."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ class Scene:
                 "deployments": {"plugin": "static", "file": str(self.folder / "deployments.yaml")},
                 "files": {"plugin": "json_files", "folder": str(self.folder / "results")},
             },
-            "chains": {"default": {"scanners": ["rehearsal"], "policies": [{"plugin": "threshold"}], "sinks": ["files"]}},
+            "chains": {
+                "default": {"scanners": ["rehearsal"], "policies": [{"plugin": "threshold"}], "sinks": ["files"]}
+            },
             "engine": {"backoff_s": 0.5, "max_backoff_s": 2},
         }  # fmt: skip
 
@@ -105,8 +107,10 @@ def resource(name: str) -> str:
 
 
 def grid_event(name: str, *, id: str = "", **data: Any) -> dict[str, Any]:
-    """As Event Grid says that a container app was written
-    (https://learn.microsoft.com/en-us/azure/event-grid/event-schema-subscriptions)."""
+    """As Event Grid says that a container app was written.
+
+    See https://learn.microsoft.com/en-us/azure/event-grid/event-schema-subscriptions.
+    """
     return {
         "id": id or f"event-{name}",
         "topic": f"/subscriptions/{SUBSCRIPTION}",
