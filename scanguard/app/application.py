@@ -17,6 +17,7 @@ from scanguard.app.dead_letters import DeadLetterDesk
 from scanguard.app.host import PluginHost, Surroundings
 from scanguard.app.metered import metered
 from scanguard.app.sweeps import SweepDesk
+from scanguard.app.triggers import Triggers
 from scanguard.engine.documents import Assessment, AssessmentState, OutboxItem, OutboxState
 from scanguard.engine.engine import Engine
 from scanguard.engine.jobs import Job
@@ -35,9 +36,9 @@ from scanguard.model.merged import MergedReport
 from scanguard.model.reference import ImageReference
 from scanguard.model.verdict import Verdict
 from scanguard.oci.settings import RegistrySettings
-from scanguard.ports import ALL_LANES, Backend, Lane, Outgoing, RecordQuery, SystemClock
+from scanguard.ports import ALL_LANES, Backend, Lane, Message, Outgoing, RecordQuery, SystemClock
 from scanguard.settings.bind import Bound, BoundInstance, bind, fingerprint
-from scanguard.settings.load import load_settings
+from scanguard.settings.load import ConfigText, load_settings
 from scanguard.settings.problems import nearest
 from scanguard.settings.schema import EngineSettings, Settings
 from scanguard.telemetry.metrics import count_events
@@ -56,6 +57,7 @@ class AppOptions:
 
     Attributes:
         config: Files to read; None looks in the default places.
+        text: The configuration itself, instead of files.
         data_dir: Where queue, state, history and reports are; None uses ``$SCANGUARD_DATA_DIR`` or the user's folder.
         offline: No network beyond the registry that holds the image.
         scanners: Instances, or plugins, that replace every chain's scanners.
@@ -65,6 +67,7 @@ class AppOptions:
     """
 
     config: tuple[Path, ...] | None = None
+    text: ConfigText | None = None
     data_dir: Path | None = None
     offline: bool = False
     scanners: tuple[str, ...] = ()
@@ -101,7 +104,7 @@ class App:
             ConfigError, PluginError: before any work, with everything that is wrong.
         """
         plugins = load_plugins(options.environ)
-        loaded = load_settings(options.config, options.environ)
+        loaded = load_settings(options.text or options.config, options.environ)
         bound = bind(loaded, plugins.catalog, plugins.problem)
         data_dir = data_folder(options)
         host = PluginHost(
@@ -154,6 +157,21 @@ class App:
 
     async def accept(self, payload: bytes, *, lane: Lane = Lane.FRESH) -> Accepted:
         """Take events in; durable when it returns. Raises EventError for a payload that is no event at all."""
+        messages, accepted = self._prepared(payload, lane)
+        await self._send(messages)
+        _count(accepted)
+        return accepted
+
+    def intake(self, payload: bytes, *, lane: Lane = Lane.FRESH) -> tuple[list[Message], Accepted]:
+        """The messages that take events in, for a caller who makes them durable and only then acknowledges.
+
+        Needs no open backend. Raises EventError for a payload that is no event at all.
+        """
+        messages, accepted = self._prepared(payload, lane)
+        _count(accepted)
+        return messages, accepted
+
+    def _prepared(self, payload: bytes, lane: Lane) -> tuple[list[Message], Accepted]:
         parsed = parse_events(payload, self.plugins.catalog.event_sources.values())
         taken: list[Event] = []
         skipped = list(parsed.skipped)
@@ -162,9 +180,8 @@ class App:
                 skipped.append(why)
             else:
                 taken.append(event)
-        accepted = Accepted(await self._send(taken, lane=lane), tuple(skipped), parsed.rejected)
-        count_events(accepted=len(taken), skipped=len(skipped), rejected=len(parsed.rejected))
-        return accepted
+        messages = [intake_message(event, lane) for event in taken]
+        return messages, Accepted(tuple(one.id for one in messages), tuple(skipped), parsed.rejected)
 
     async def accept_images(self, names: Sequence[str], *, force: bool = False) -> tuple[str, ...]:
         """Take images in as if somebody had deployed them; raises InvalidReferenceError for a name that is none."""
@@ -179,10 +196,9 @@ class App:
             )
             for name in names
         ]
-        return await self._send(events, force=force)
+        return await self._send([intake_message(event, Lane.FRESH, force=force) for event in events])
 
-    async def _send(self, events: Sequence[Event], *, force: bool = False, lane: Lane = Lane.FRESH) -> tuple[str, ...]:
-        messages = [intake_message(event, lane, force=force) for event in events]
+    async def _send(self, messages: Sequence[Message]) -> tuple[str, ...]:
         await self.backend.queue.send([Outgoing(message) for message in messages])
         return tuple(message.id for message in messages)
 
@@ -197,6 +213,10 @@ class App:
         return SweepDesk(self.backend, self._host)
 
     # --- work ---------------------------------------------------------------------------------------------
+
+    def triggers(self) -> Triggers:
+        """The way in for a host that owns the queues; one object serves a process."""
+        return Triggers(self._engine())
 
     async def work(
         self,
@@ -279,6 +299,10 @@ class App:
         names = sorted({image.merged for image in verdict.images if image.merged})
         stored = {name: await self.backend.reports.get(name) for name in names}
         return {name: MergedReport.model_validate_json(data) for name, data in stored.items() if data is not None}
+
+
+def _count(accepted: Accepted) -> None:
+    count_events(accepted=len(accepted.ids), skipped=len(accepted.skipped), rejected=len(accepted.rejected))
 
 
 def data_folder(options: AppOptions) -> Path:

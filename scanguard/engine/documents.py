@@ -286,6 +286,9 @@ class OutboxState(StrEnum):
     DEAD = "dead"
 
 
+TERMINAL_OUTBOX = frozenset({OutboxState.DONE, OutboxState.OVERTAKEN, OutboxState.DEAD})
+
+
 class OutboxItem(Document):
     """One delivery: a sink write, a notification or an action."""
 
