@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         ScanTimeoutError,
         ScanUnsupportedError,
         SecretError,
+        SecretUnavailableError,
         SinkError,
     )
     from scanguard.hooks import (
@@ -100,7 +101,7 @@ _HOMES = {
         "PlatformMismatchError PluginError PolicyError ProcessError RegistryAuthError RegistryError "
         "RegistryRefusedError RegistryThrottledError RegistryUnavailableError ScanError ScanTargetNotFoundError "
         "ScanTimeoutError ScanUnsupportedError ScanguardError ScannerAuthError ScannerOutputError "
-        "ScannerThrottledError ScannerUnavailableError SecretError SinkError"
+        "ScannerThrottledError ScannerUnavailableError SecretError SecretUnavailableError SinkError"
     ),
     "scanguard.hooks": (
         "API_VERSION BatchScanner CommandSpec DeploymentPlatform EventSourceSpec Notice Notifier NotifierSpec "
@@ -212,6 +213,7 @@ __all__ = [
     "SecretRef",
     "SecretStore",
     "SecretStoreSpec",
+    "SecretUnavailableError",
     "Severity",
     "Sink",
     "SinkError",
