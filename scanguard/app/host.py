@@ -20,6 +20,7 @@ from scanguard.errors import (
     RegistryAuthError,
     ScanguardError,
     SecretError,
+    SecretUnavailableError,
 )
 from scanguard.hooks import (
     Catalog,
@@ -108,7 +109,7 @@ class PluginHost:
             plugin=reference.scheme,
             what="resolve",
             timeout_s=SECRET_TIMEOUT_S,
-            timeout_error=SecretError,
+            timeout_error=SecretUnavailableError,
             returns=SecretStr,
         )
         conceal(found.get_secret_value())

@@ -19,7 +19,7 @@ class AcrConfig(IdentityConfig):
     allow: tuple[str, ...] = Field(
         default=(),
         max_length=1000,
-        description="Registries that are shown our identity: login servers such as acme.azurecr.io, or * for every "
+        description="Registries that are shown our identity: login servers such as acmeco.azurecr.io, or * for every "
         "registry of this cloud, those of strangers included.",
     )
     audience: Literal["registry", "arm"] = Field(
