@@ -28,7 +28,8 @@ class IdentityConfig(PluginConfig):
     client_id: str | None = Field(
         default=None,
         pattern=_GUID,
-        description="Client id of the user-assigned identity to use. Default: the system-assigned one, or your login.",
+        description="Client id of the user-assigned identity to use. Default: what AZURE_CLIENT_ID says; else the "
+        "system-assigned one, or your login.",
     )
 
     @property
@@ -54,10 +55,12 @@ class Identity:
         if self._credential is None:
             from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415  # half a second
 
+            # None would stand for the system-assigned identity, whatever AZURE_CLIENT_ID says
+            own = {"managed_identity_client_id": self._config.client_id} if self._config.client_id else {}
             self._credential = DefaultAzureCredential(
                 authority=self._config.addresses.authority.removeprefix("https://"),
-                managed_identity_client_id=self._config.client_id,
                 exclude_interactive_browser_credential=True,
+                **own,
             )
         return self._credential
 

@@ -276,6 +276,9 @@ async def test_old_values_can_be_forbidden(
         pytest.param(Answer(200, b"[1, 2]", {"Content-Type": "application/json"}), "unreadable", True, id="list"),
         pytest.param(Answer.garbage(b"canary-9b1f-secret\r\n\r\n"), "cannot be reached", True, id="no-http"),
         pytest.param(Answer.cut_off(b'{"value": "canary-9b1f-secret"}', 20), "cannot be reached", True, id="cut-off"),
+        pytest.param(
+            Answer(200, b"canary-9b1f-secret", {"Content-Encoding": "gzip"}), "unreadable", True, id="compressed"
+        ),
         pytest.param(Answer(200, b"[" * 100_000), "unreadable", True, id="nested"),
         pytest.param(Answer(200, b'"' + b"x" * 300_000 + b'"'), "more than", True, id="endless"),
         pytest.param(
