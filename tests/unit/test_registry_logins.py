@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from examining import examined, of_area
+from examining import examined, of_area, with_records
 from pydantic import SecretStr, ValidationError
 
 from scanguard.app import App, AppOptions
@@ -22,6 +22,7 @@ from scanguard.errors import (
     SecretError,
     SecretUnavailableError,
 )
+from scanguard.hooks import PluginConfig, RegistryCredentialSpec, SecretStoreSpec
 from scanguard.model.secret import SecretRef
 from scanguard.oci.configured import ConfiguredCredentials
 from scanguard.oci.settings import RegistrySettings
@@ -227,3 +228,36 @@ registries:
     assert checks["env:GHCR"].detail == "resolves (used by registries.credentials.ghcr.io.password)"
     assert checks["env:NO_SUCH_VARIABLE"].status is Status.FAIL
     assert CANARY not in f"{checks}{caplog.text}"
+
+
+async def test_the_doctor_asks_a_store_with_the_options_of_its_instance(tmp_path: Path) -> None:
+    class Options(PluginConfig):
+        door: str = "closed"
+
+    class Store:
+        def __init__(self, config: Options, context: object) -> None:
+            self._config = config
+
+        async def resolve(self, locator: str) -> SecretStr:
+            return SecretStr(CANARY)
+
+        async def check(self) -> None:
+            raise SecretError(f"the door is {self._config.door}")
+
+        async def credential(self, registry: str) -> None:
+            return None
+
+    load = with_records(
+        secret_stores={"vault": SecretStoreSpec("vault", Store, config=Options)},
+        registry_credentials={"cloud": RegistryCredentialSpec("cloud", Store, config=Options)},
+    )
+    config = f"""\
+version: 1
+instances: {{one: {{plugin: vault, door: open}}, two: {{plugin: cloud}}}}
+registries: {{credentials: {{r.example: {{username: bot, password: "vault:x"}}}}}}
+{CHAINS}"""
+    examination = await examined(tmp_path, config, areas=["secrets", "scanners", "delivery", "platforms"], load=load)
+    checks = of_area(examination, "secrets")
+    assert checks["vault:x"].status is Status.OK
+    assert checks["store vault"].detail == "the door is open"
+    assert CANARY not in f"{examination}"

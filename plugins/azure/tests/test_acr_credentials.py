@@ -296,3 +296,19 @@ async def test_a_refusal_is_not_remembered(rig: Rig) -> None:
     await rig.refused()
     rig.front.answer = None
     assert await rig.token()
+
+
+async def test_a_cancelled_question_ends_at_once_and_the_next_one_is_answered(rig: Rig) -> None:
+    rig.front.answer = Answer.hanging()
+    waiting = [asyncio.create_task(rig.token()) for _ in range(3)]
+    for _ in range(500):
+        if rig.front.exchanged:
+            break
+        await asyncio.sleep(0.01)
+    started = time.monotonic()
+    for task in waiting:
+        task.cancel()
+    assert [type(one) for one in await asyncio.gather(*waiting, return_exceptions=True)] == [asyncio.CancelledError] * 3
+    assert time.monotonic() - started < 1
+    rig.front.answer = None
+    assert await rig.token()
