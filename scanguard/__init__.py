@@ -23,7 +23,9 @@ if TYPE_CHECKING:
         NotifyError,
         NotifyRefusedError,
         PlatformError,
+        PlatformForbiddenError,
         PlatformMismatchError,
+        PlatformThrottledError,
         PluginError,
         PolicyError,
         ProcessError,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
         SecretError,
         SecretUnavailableError,
         SinkError,
+        SweepError,
     )
     from scanguard.hooks import (
         API_VERSION,
@@ -69,6 +72,9 @@ if TYPE_CHECKING:
         SecretStoreSpec,
         Sink,
         SinkSpec,
+        Sweep,
+        SweepPage,
+        SweepSpec,
         Ticket,
         hookimpl,
     )
@@ -111,15 +117,18 @@ _HOMES = {
     "scanguard.errors": (
         "ActionError AddressRefusedError BackendError ConfigError ConflictError EventError ImageCorruptError "
         "ImageNotFoundError ImageTooLargeError InvalidReferenceError NotifyError NotifyRefusedError PlatformError "
-        "PlatformMismatchError PluginError PolicyError ProcessError RegistryAuthError RegistryError "
+        "PlatformForbiddenError PlatformMismatchError PlatformThrottledError PluginError PolicyError ProcessError "
+        "RegistryAuthError RegistryError "
         "RegistryRefusedError RegistryThrottledError RegistryUnavailableError ScanError ScanTargetNotFoundError "
         "ScanTimeoutError ScanUnsupportedError ScanguardError ScannerAuthError ScannerOutputError "
-        "ScannerThrottledError ScannerUnavailableError SecretError SecretUnavailableError SinkError"
+        "ScannerThrottledError ScannerUnavailableError SecretError SecretUnavailableError SinkError "
+        "SweepError"
     ),
     "scanguard.hooks": (
         "API_VERSION BackendSpec BatchScanner CommandSpec DeploymentPlatform EventSourceSpec Notice Notifier "
         "NotifierSpec PlatformSpec PluginConfig PluginContext Policy PolicyInput PolicySpec RegistryCredentialSpec "
-        "ScanRequest Scanner ScannerSpec SecretStore SecretStoreSpec Sink SinkSpec Ticket hookimpl"
+        "ScanRequest Scanner ScannerSpec SecretStore SecretStoreSpec Sink SinkSpec Sweep SweepPage SweepSpec Ticket "
+        "hookimpl"
     ),
     "scanguard.model.deployment": "Container Deployment Event",
     "scanguard.model.finding": "ComplianceCheck Cvss Epss Finding Kev Package SecretFinding",
@@ -189,8 +198,10 @@ __all__ = [
     "Package",
     "Platform",
     "PlatformError",
+    "PlatformForbiddenError",
     "PlatformMismatchError",
     "PlatformSpec",
+    "PlatformThrottledError",
     "PluginConfig",
     "PluginContext",
     "PluginError",
@@ -241,6 +252,10 @@ __all__ = [
     "Sink",
     "SinkError",
     "SinkSpec",
+    "Sweep",
+    "SweepError",
+    "SweepPage",
+    "SweepSpec",
     "Ticket",
     "Verdict",
     "hookimpl",

@@ -22,6 +22,7 @@ from scanguard.hooks.surroundings import (
     SecretStore,
     SecretStoreSpec,
 )
+from scanguard.hooks.sweeps import Sweep, SweepPage, SweepSpec
 
 __all__ = [
     "API_VERSION",
@@ -49,6 +50,9 @@ __all__ = [
     "SecretStoreSpec",
     "Sink",
     "SinkSpec",
+    "Sweep",
+    "SweepPage",
+    "SweepSpec",
     "Ticket",
     "hookimpl",
     "hookspec",

@@ -195,7 +195,7 @@ async def test_a_source_of_credentials_has_options_comes_after_the_configured_lo
     [
         pytest.param("{one: {plugin: acme}, two: {plugin: acme}}", "acme has one instance at most", id="two"),
         pytest.param("{one: {plugin: acme, prefx: x}}", 'did you mean "prefix"?', id="unknown-option"),
-        pytest.param("{one: {plugin: acme, quota: 3/h}}", "only scanners have quota", id="quota"),
+        pytest.param("{one: {plugin: acme, quota: 3/h}}", "have quota, and acme is none", id="quota"),
     ],
 )
 def test_wrong_options_of_a_store_stop_the_start(folder: Path, instances: str, says: str) -> None:
