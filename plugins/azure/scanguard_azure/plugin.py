@@ -11,6 +11,9 @@ from scanguard.hooks import (
     EventSourceSpec,
     PlatformSpec,
     PluginContext,
+    RegistryCredentialSpec,
+    SecretStore,
+    SecretStoreSpec,
     Sink,
     SinkSpec,
     Sweep,
@@ -18,13 +21,16 @@ from scanguard.hooks import (
     hookimpl,
 )
 from scanguard.model.rate import Rate
+from scanguard.oci.credentials import CredentialSource
 from scanguard.ports import Backend
 from scanguard_azure.acr import accepts_acr, parse_acr
 from scanguard_azure.arm.config import AzureConfig
 from scanguard_azure.arm.ids import outline, owns, subscription_of
 from scanguard_azure.dead_letters.config import DeadLetterConfig
+from scanguard_azure.registry.config import AcrConfig
 from scanguard_azure.results_config import SWEEP_EVERY, ResultsConfig
 from scanguard_azure.storage_config import StorageConfig
+from scanguard_azure.vault.config import KeyVaultConfig
 
 scanguard_api_version = 1
 
@@ -107,6 +113,29 @@ def scanguard_sinks() -> Iterable[SinkSpec]:
     )
 
 
+@hookimpl
+def scanguard_secret_stores() -> Iterable[SecretStoreSpec]:
+    """Offer Key Vault."""
+    yield SecretStoreSpec(
+        name="keyvault",
+        config=KeyVaultConfig,
+        build=_build_vault,
+        description="Azure Key Vault: vault/secret[/version]",
+    )
+
+
+@hookimpl
+def scanguard_registry_credentials() -> Iterable[RegistryCredentialSpec]:
+    """Offer Azure's registries; they are allowed by name, so they come before whoever happens to be logged in here."""
+    yield RegistryCredentialSpec(
+        name="azure_acr",
+        config=AcrConfig,
+        build=_build_acr,
+        description="Azure container registries, with our own identity",
+        priority=50,
+    )
+
+
 def _open_storage(config: StorageConfig, context: PluginContext) -> AbstractAsyncContextManager[Backend]:
     from scanguard_azure.storage_backend import open_storage  # noqa: PLC0415  # plugins are imported at every start
 
@@ -141,3 +170,15 @@ def _build_retention(config: ResultsConfig, context: PluginContext) -> Sweep:
     from scanguard_azure.results_sweep import ResultsSweep  # noqa: PLC0415  # see above
 
     return ResultsSweep(config, context)
+
+
+def _build_vault(config: KeyVaultConfig, context: PluginContext) -> SecretStore:
+    from scanguard_azure.vault.store import KeyVaultSecrets  # noqa: PLC0415  # see above
+
+    return KeyVaultSecrets(config, context)
+
+
+def _build_acr(config: AcrConfig, context: PluginContext) -> CredentialSource:
+    from scanguard_azure.registry.credentials import AcrCredentials  # noqa: PLC0415  # see above
+
+    return AcrCredentials(config, context)
