@@ -39,6 +39,7 @@ from scanguard.settings.problems import nearest
 from scanguard.settings.schema import EngineSettings, Settings
 from scanguard.telemetry.metrics import count_events
 from scanguard.telemetry.queue_depths import watching_queue
+from scanguard.telemetry.traces import span
 
 DATA_VARIABLE: Final = "SCANGUARD_DATA_DIR"
 LOCAL_SCHEMES: Final = ("oci", "oci-archive", "docker-archive")
@@ -152,16 +153,19 @@ class App:
 
     async def accept(self, payload: bytes, *, lane: Lane = Lane.FRESH) -> Accepted:
         """Take events in; durable when it returns. Raises EventError for a payload that is no event at all."""
-        parsed = parse_events(payload, self.plugins.catalog.event_sources.values())
-        taken: list[Event] = []
-        skipped = list(parsed.skipped)
-        for event in parsed.events:
-            if event.resource_id.lower() in self._excluded:
-                skipped.append(f"{event.resource_id} is excluded by the configuration")
-            else:
-                taken.append(event)
-        accepted = Accepted(await self._send(taken, lane=lane), tuple(skipped), parsed.rejected)
-        count_events(accepted=len(taken), skipped=len(skipped), rejected=len(parsed.rejected))
+        with span("accept events", "server", component="intake") as working:
+            parsed = parse_events(payload, self.plugins.catalog.event_sources.values())
+            taken: list[Event] = []
+            skipped = list(parsed.skipped)
+            for event in parsed.events:
+                if event.resource_id.lower() in self._excluded:
+                    skipped.append(f"{event.resource_id} is excluded by the configuration")
+                else:
+                    taken.append(event)
+            amounts = {"accepted": len(taken), "skipped": len(skipped), "rejected": len(parsed.rejected)}
+            working.set({f"scanguard.{outcome}": amount for outcome, amount in amounts.items()})
+            accepted = Accepted(await self._send(taken, lane=lane), tuple(skipped), parsed.rejected)
+        count_events(**amounts)
         return accepted
 
     async def accept_images(self, names: Sequence[str], *, force: bool = False) -> tuple[str, ...]:
@@ -186,6 +190,7 @@ class App:
                 id=assessment_id(event),
                 lane=lane,
                 body={"event": event.model_dump(mode="json"), "force": force},
+                traceparent=_begun_trace(event, is_alone=len(events) == 1),
             )
             for event in events
         ]
@@ -325,3 +330,16 @@ def _checked_name(name: str) -> str:
         return f"{scheme}:{Path(path).absolute()}"
     ImageReference.parse(name)
     return name
+
+
+def _begun_trace(event: Event, *, is_alone: bool) -> str:
+    """The trace of what follows from an event: the caller's, or, of many events at once, one of its own."""
+    about = {
+        "messaging.system": "scanguard",
+        "messaging.operation.type": "send",
+        "messaging.operation.name": "send intake",
+        "scanguard.assessment": assessment_id(event),
+        "scanguard.event.type": event.type,
+    }
+    with span("send intake", "producer", about, is_root=not is_alone) as working:
+        return working.traceparent

@@ -51,6 +51,7 @@ from scanguard.errors import (
 from scanguard.model.deployment import Deployment, Event
 from scanguard.model.verdict import Verdict
 from scanguard.ports import Message, MessageKind, Outgoing
+from scanguard.telemetry.traces import current_traceparent
 
 _MAX_STEPS = 50
 CLAIM: Final = timedelta(seconds=5)
@@ -113,6 +114,7 @@ class AssessHandler:
             lane=message.lane,
             force=message.body.get("force") is True,
             created_at=now,
+            traceparent=message.traceparent or current_traceparent(),
         )
         stored = await self._store.ensure(assessment, self._limits.rearm_at(now))
         if stored.document.state is not AssessmentState.DEAD:
@@ -275,7 +277,7 @@ class AssessHandler:
         A claim of somebody else is left alone for a moment: two who judge at once would overtake each other in turn.
         """
         if (again := self._claimed_until(stored.document)) is not None:
-            return None, [Outgoing(assess_message(stored.document.id, stored.document.lane), again)]
+            return None, [Outgoing(_wake_up(stored.document), again)]
         self._context.observe(Progress(stored.document.id, "", "", "judging"))
         now = self._context.now()
         revision = max(stored.document.claimed, stored.document.revision) + 1
@@ -328,6 +330,7 @@ class AssessHandler:
                 instance=ref.instance,
                 lane=assessment.lane,
                 created_at=now,
+                traceparent=current_traceparent(assessment.traceparent),
             )
             await self._store.ensure(item, self._limits.rearm_at(now))
             messages.append(Outgoing(deliver_message(item)))
@@ -380,7 +383,7 @@ class AssessHandler:
             at = min(at, assessment.deadline)
         again = assessment.model_copy(update={"attempts": attempts, **noted(error)})
         await self._store.replace(stored, again, self._limits.rearm_at(at))
-        return None, [Outgoing(assess_message(assessment.id, assessment.lane), at)]
+        return None, [Outgoing(_wake_up(assessment), at)]
 
     async def _give_up(self, stored: Stored[Assessment], error: ScanguardError) -> _Step:
         """A dead letter: visible, with its reason, and replayable."""
@@ -389,3 +392,7 @@ class AssessHandler:
         await self._context.dead.note(dead)
         self._context.observe(Progress(dead.id, dead.event.resource_id, "", "failed", error.message))
         return None, []
+
+
+def _wake_up(assessment: Assessment) -> Message:
+    return assess_message(assessment.id, assessment.lane, assessment.traceparent)

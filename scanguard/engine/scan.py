@@ -30,6 +30,7 @@ from scanguard.model.base import base_of
 from scanguard.model.image import ResolvedImage
 from scanguard.model.report import ScanReport
 from scanguard.ports import Message, Outgoing
+from scanguard.telemetry.traces import current_traceparent, link_to
 from scanguard.tokens import unique_token
 
 log = logging.getLogger("scanguard.scan")
@@ -239,9 +240,10 @@ class ScanHandler:
         """Wake everybody who waits, a page at a time."""
         rows = await self._backend.state.page(Waiter.TABLE, task_id, after=after, limit=WAKE_PAGE)
         waiters = [read_document(Waiter, row) for row in rows]
-        woken = [Outgoing(assess_message(waiter.assessment, waiter.lane)) for waiter in waiters]
+        link_to(waiter.traceparent for waiter in waiters)
+        woken = [Outgoing(assess_message(one.assessment, one.lane, one.traceparent)) for one in waiters]
         if len(rows) == WAKE_PAGE:
-            woken.append(Outgoing(wake_message(task_id, waiters[-1].lane, rows[-1].key)))
+            woken.append(Outgoing(wake_message(task_id, waiters[-1].lane, rows[-1].key, current_traceparent())))
         return woken
 
 

@@ -41,7 +41,7 @@ def _wake_up(row: Row) -> list[Outgoing]:
     try:
         if row.table == Assessment.TABLE:
             assessment = read_document(Assessment, row)
-            return [Outgoing(assess_message(assessment.id, assessment.lane))]
+            return [Outgoing(assess_message(assessment.id, assessment.lane, assessment.traceparent))]
         if row.table == ScanTask.TABLE:
             return [Outgoing(scan_message(read_document(ScanTask, row)))]
         if row.table == Poller.TABLE:

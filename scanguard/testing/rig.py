@@ -230,7 +230,13 @@ class Rig:
         )
 
     async def announce(
-        self, resource: str, *, event_id: str | None = None, force: bool = False, lane: Lane = Lane.FRESH
+        self,
+        resource: str,
+        *,
+        event_id: str | None = None,
+        force: bool = False,
+        lane: Lane = Lane.FRESH,
+        traceparent: str = "",
     ) -> str:
         """An event about a resource is accepted; returns the assessment's id."""
         event = Event(
@@ -241,7 +247,8 @@ class Rig:
             time=self.memory.clock.now(),
         )
         body: dict[str, Any] = {"event": event.model_dump(mode="json"), "force": force}
-        message = Message(kind=MessageKind.INTAKE, id=assessment_id(event), lane=lane, body=body)
+        about = {"lane": lane, "body": body, "traceparent": traceparent}
+        message = Message(kind=MessageKind.INTAKE, id=assessment_id(event), **about)
         await self.memory.queue.send([Outgoing(message)])
         return message.id
 
