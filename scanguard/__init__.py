@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         AddressRefusedError,
         BackendError,
         ConfigError,
+        ConflictError,
         EventError,
         ImageCorruptError,
         ImageNotFoundError,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     )
     from scanguard.hooks import (
         API_VERSION,
+        BackendSpec,
         BatchScanner,
         CommandSpec,
         DeploymentPlatform,
@@ -90,22 +92,33 @@ if TYPE_CHECKING:
     )
     from scanguard.oci.blobs import ImageFile, ImageReader
     from scanguard.oci.credentials import CredentialSource, RegistryCredential
-    from scanguard.ports import Clock, Receipt
+    from scanguard.ports import (
+        Backend,
+        Clock,
+        Delivery,
+        Lane,
+        Message,
+        Outgoing,
+        QueueDepth,
+        Receipt,
+        RecordQuery,
+        Row,
+    )
     from scanguard.process import run_process
 
 _HOMES = {
     "scanguard.errors": (
-        "ActionError AddressRefusedError BackendError ConfigError EventError ImageCorruptError ImageNotFoundError "
-        "ImageTooLargeError InvalidReferenceError NotifyError NotifyRefusedError PlatformError "
+        "ActionError AddressRefusedError BackendError ConfigError ConflictError EventError ImageCorruptError "
+        "ImageNotFoundError ImageTooLargeError InvalidReferenceError NotifyError NotifyRefusedError PlatformError "
         "PlatformMismatchError PluginError PolicyError ProcessError RegistryAuthError RegistryError "
         "RegistryRefusedError RegistryThrottledError RegistryUnavailableError ScanError ScanTargetNotFoundError "
         "ScanTimeoutError ScanUnsupportedError ScanguardError ScannerAuthError ScannerOutputError "
         "ScannerThrottledError ScannerUnavailableError SecretError SinkError"
     ),
     "scanguard.hooks": (
-        "API_VERSION BatchScanner CommandSpec DeploymentPlatform EventSourceSpec Notice Notifier NotifierSpec "
-        "PlatformSpec PluginConfig PluginContext Policy PolicyInput PolicySpec RegistryCredentialSpec ScanRequest "
-        "Scanner ScannerSpec SecretStore SecretStoreSpec Sink SinkSpec Ticket hookimpl"
+        "API_VERSION BackendSpec BatchScanner CommandSpec DeploymentPlatform EventSourceSpec Notice Notifier "
+        "NotifierSpec PlatformSpec PluginConfig PluginContext Policy PolicyInput PolicySpec RegistryCredentialSpec "
+        "ScanRequest Scanner ScannerSpec SecretStore SecretStoreSpec Sink SinkSpec Ticket hookimpl"
     ),
     "scanguard.model.deployment": "Container Deployment Event",
     "scanguard.model.finding": "ComplianceCheck Cvss Epss Finding Kev Package SecretFinding",
@@ -119,7 +132,7 @@ _HOMES = {
     "scanguard.model.verdict": "Action ImageVerdict Outcome PolicyDecision Reason ScannerOutcome ScannerStatus Verdict",
     "scanguard.oci.blobs": "ImageFile ImageReader",
     "scanguard.oci.credentials": "CredentialSource RegistryCredential",
-    "scanguard.ports": "Clock Receipt",
+    "scanguard.ports": "Backend Clock Delivery Lane Message Outgoing QueueDepth Receipt RecordQuery Row",
     "scanguard.process": "run_process",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
@@ -129,18 +142,22 @@ __all__ = [
     "Action",
     "ActionError",
     "AddressRefusedError",
+    "Backend",
     "BackendError",
+    "BackendSpec",
     "BatchScanner",
     "Clock",
     "CommandSpec",
     "ComplianceCheck",
     "ConfigError",
+    "ConflictError",
     "Container",
     "Coverage",
     "CoverageItem",
     "CoverageStatus",
     "CredentialSource",
     "Cvss",
+    "Delivery",
     "Deployment",
     "DeploymentPlatform",
     "Epss",
@@ -157,14 +174,17 @@ __all__ = [
     "ImageVerdict",
     "InvalidReferenceError",
     "Kev",
+    "Lane",
     "MergedFinding",
     "MergedReport",
+    "Message",
     "Notice",
     "Notifier",
     "NotifierSpec",
     "NotifyError",
     "NotifyRefusedError",
     "Outcome",
+    "Outgoing",
     "Package",
     "Platform",
     "PlatformError",
@@ -179,9 +199,11 @@ __all__ = [
     "PolicyInput",
     "PolicySpec",
     "ProcessError",
+    "QueueDepth",
     "Rate",
     "Reason",
     "Receipt",
+    "RecordQuery",
     "RegistryAuthError",
     "RegistryCredential",
     "RegistryCredentialSpec",
@@ -190,6 +212,7 @@ __all__ = [
     "RegistryThrottledError",
     "RegistryUnavailableError",
     "ResolvedImage",
+    "Row",
     "Said",
     "ScanError",
     "ScanReport",

@@ -60,6 +60,7 @@ HOOKS: Final = (
     _Hook("registry credentials", hooks.RegistryCredentialSpec, "registry_credentials"),
     _Hook("secret store", hooks.SecretStoreSpec, "secret_stores"),
     _Hook("command", hooks.CommandSpec, "commands"),
+    _Hook("backend", hooks.BackendSpec, "backends"),
 )
 
 

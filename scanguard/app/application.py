@@ -12,10 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from scanguard.app.backend import opened_backend
 from scanguard.app.dead_letters import DeadLetterDesk
 from scanguard.app.host import PluginHost, Surroundings
 from scanguard.app.metered import metered
-from scanguard.backends import embedded
 from scanguard.engine.documents import Assessment, AssessmentState, OutboxItem, OutboxState, assessment_id
 from scanguard.engine.engine import Engine
 from scanguard.engine.limits import EngineLimits
@@ -117,8 +117,8 @@ class App:
         return cls(plugins, bound, host, data_dir)
 
     async def __aenter__(self) -> Self:
-        """Open the backend."""
-        self._open = await self._stack.enter_async_context(embedded(self._data_dir))
+        """Open the backend that the configuration chooses."""
+        self._open = await self._stack.enter_async_context(opened_backend(self._bound, self._host, self._data_dir))
         return self
 
     async def __aexit__(

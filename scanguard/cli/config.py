@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,8 @@ def check(ctx: click.Context, /) -> None:
     plugins = context.plugins()
     bound = bind(loaded, plugins.catalog, plugins.problem)
     where = ", ".join(map(str, loaded.files)) or "built-in defaults"
-    note(f"{where}: good. {len(bound.instances)} instances, {len(loaded.settings.chains)} chains.")
+    kept = f" Backend {bound.backend.spec.name}." if bound.backend else ""
+    note(f"{where}: good. {len(bound.instances)} instances, {len(loaded.settings.chains)} chains.{kept}")
 
 
 @config.command()
@@ -81,11 +83,12 @@ def explain(
 ) -> None:
     """Show which chain applies to a deployment, why, and where each value was written."""
     from scanguard.settings.chains import Facts, effective_chain
-    from scanguard.settings.describe import explain_chain
+    from scanguard.settings.describe import explain_backend, explain_chain
 
     loaded = _load(ctx.ensure_object(CliContext))
     facts = Facts(subscription, resource_group, kind, dict(_tag(text) for text in tags))
     explanation = explain_chain(effective_chain(loaded.settings, loaded.document, facts))
+    explanation = replace(explanation, values=(*explanation.values, explain_backend(loaded)))
     if form == "json":
         write(json.dumps(_as_json(explanation), indent=2))
     else:

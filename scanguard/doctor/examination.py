@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from scanguard.doctor.backend_checks import Keeper, check_backend, check_queue, keeper_of
 from scanguard.doctor.check import AREAS, Check, Status, fail, skipped
 from scanguard.doctor.clock_checks import judge_skew
 from scanguard.doctor.configuration_checks import configuration_checks
@@ -23,7 +24,7 @@ from scanguard.doctor.question import Question
 from scanguard.doctor.queue_checks import queue_checks
 from scanguard.doctor.registry_checks import check_registry, named_registries
 from scanguard.doctor.secret_checks import check_secret, secret_references
-from scanguard.doctor.situation import Situation, alone, find_out, folder_of
+from scanguard.doctor.situation import Situation, find_backend, find_out, folder_of
 from scanguard.errors import ScanguardError
 from scanguard.telemetry.redact import redact
 from scanguard.telemetry.secrets import hide
@@ -34,7 +35,7 @@ _CLOCKS: Final = frozenset({"registries", "scanners"})
 _FOREIGN: Final = frozenset({"registries", "scanners", "delivery", "platforms"})
 """Areas in which servers and plugins speak."""
 _BY_THEMSELVES: Final = frozenset({"data", "queue"})
-"""Areas that need neither plugins nor configuration."""
+"""Areas that need no more of plugins and configuration than the backend."""
 
 Work = Callable[[], Awaitable[Sequence[Check]]]
 
@@ -79,15 +80,16 @@ async def examine(question: Question) -> Examination:
         return [check for group in groups for check in group]
 
     async def configured() -> list[Check]:
-        situation = alone(question) if question.areas <= _BY_THEMSELVES else await find_out(question, crew)
+        look = find_backend if question.areas <= _BY_THEMSELVES else find_out
+        situation = await look(question, crew)
         return [
             *_contained("plugins", plugin_checks, situation),
             *_contained("configuration", configuration_checks, situation),
             *_contained("environment", environment_checks, situation),
-            *await carry_out(_tasks(situation, times)),
+            *await carry_out([*_tasks(situation, times), *_backend_tasks(situation, times)]),
         ]
 
-    data, rest = await asyncio.gather(carry_out(_data_tasks(folder_of(question))), configured())
+    data, rest = await asyncio.gather(carry_out(_folder_tasks(folder_of(question))), configured())
     is_over = await asyncio.to_thread(crew.dismiss)
     return Examination(_presented([*rest, *data, judge_skew(times.seen)], question.areas), is_over)
 
@@ -146,7 +148,7 @@ def _tasks(situation: Situation, times: Times) -> Iterator[_Task]:
     yield from _object_tasks(situation, make)
 
 
-def _data_tasks(folder: Path | None) -> Iterator[_Task]:
+def _folder_tasks(folder: Path | None) -> Iterator[_Task]:
     if folder is None:
         remedy = "name one with --data-dir or $SCANGUARD_DATA_DIR"
         nowhere = [fail("data", "folder", "nobody says where it is, and this user has no home", remedy)]
@@ -162,14 +164,33 @@ def _data_tasks(folder: Path | None) -> Iterator[_Task]:
     async def file_system() -> Sequence[Check]:
         return [check_file_system(folder)]
 
-    async def database() -> Sequence[Check]:
-        return database_checks(folder)
-
     yield _Task("data", "folder", writable)
     yield _Task("data", "free space", space)
     yield _Task("data", "file system", file_system)
-    yield _Task("data", "database", database)
-    yield _Task("queue", "work", partial(queue_checks, folder), frozenset({"clock"}))
+
+
+def _backend_tasks(situation: Situation, times: Times) -> Iterator[_Task]:
+    """Where state and queue are: the database in the folder, or what the configuration chooses."""
+    folder, keeper = situation.data_dir, keeper_of(situation)
+    if folder is None:
+        return
+    feeds = frozenset({"clock"})
+    if keeper is Keeper.EMBEDDED:
+
+        async def database() -> Sequence[Check]:
+            return database_checks(folder)
+
+        yield _Task("data", "database", database)
+        yield _Task("queue", "work", partial(queue_checks, folder), feeds)
+        return
+    if keeper is Keeper.UNUSABLE:
+        for area, subject in (("data", "backend"), ("queue", "work")):
+            why = "not looked at: the backend that is configured cannot be used; see `plugins` and `configuration`"
+            yield _Task(area, subject, partial(_answer, [skipped(area, subject, why)]))
+        return
+    make = partial(make_host, situation, times)
+    yield _Task("data", "backend", partial(check_backend, make, situation))
+    yield _Task("queue", "work", partial(check_queue, make, situation), feeds)
 
 
 def _secret_tasks(situation: Situation, make: Callable[[], DoctorHost]) -> Iterator[_Task]:

@@ -48,6 +48,8 @@ def configured_names(situation: Situation) -> Mapping[str, frozenset[str]]:
         settings = situation.loaded.settings
         for instance in settings.instances.values():
             found[instance.plugin].update(KINDS)
+        if settings.backend is not None:
+            found[settings.backend.plugin].add("backend")
         added = [scope.add.policies for scope in settings.scopes if scope.add]
         used = [(*(chain.policies.use or ()), *chain.policies.add) for chain in settings.chains.values()]
         for policies in (*used, *added):

@@ -39,7 +39,7 @@ class Backlog:
 
 
 async def queue_checks(folder: Path) -> list[Check]:
-    """Open the backend, if it can be opened as it is, and read."""
+    """Open the embedded backend, if it can be opened as it is, and read."""
     path = folder / DATABASE_NAME
     if not is_there(path):
         return [skipped(AREA, "work", "there is no database yet, so nothing waits")]
@@ -50,7 +50,7 @@ async def queue_checks(folder: Path) -> list[Check]:
             backlog = await read_backlog(backend)
     except ScanguardError as exc:
         return [fail(AREA, "work", exc.message, "see the area `data`")]
-    return [*judge_backlog(backlog), *judge_newest(backlog.newest, backlog.now)]
+    return judge_work(backlog)
 
 
 async def read_backlog(backend: Backend) -> Backlog:
@@ -69,17 +69,21 @@ async def read_backlog(backend: Backend) -> Backlog:
     )
 
 
-def judge_backlog(backlog: Backlog) -> list[Check]:
-    """One check a lane, one for what is overdue, one for what was given up."""
-    lanes = [_lane(lane, depth, backlog.now) for lane, depth in backlog.lanes.items()]
-    return [*lanes, _overdue(backlog), _dead(backlog)]
+def judge_work(backlog: Backlog, *, tells_age: bool = True) -> list[Check]:
+    """One check a lane, one for what is overdue, one for what was given up, one for the newest verdict's time.
+
+    ``tells_age`` is False for a queue that may not know since when a message could be taken.
+    """
+    lanes = [_lane(lane, depth, backlog.now, tells_age=tells_age) for lane, depth in backlog.lanes.items()]
+    return [*lanes, _overdue(backlog), _dead(backlog), *judge_newest(backlog.newest, backlog.now)]
 
 
-def _lane(lane: Lane, depth: QueueDepth, now: datetime) -> Check:
+def _lane(lane: Lane, depth: QueueDepth, now: datetime, *, tells_age: bool) -> Check:
     subject = f"lane {lane}"
     waiting = count(depth.messages, "message")
     if depth.ready_since is None:
-        return ok(AREA, subject, waiting if depth.messages else "empty")
+        blind = "" if tells_age else "; for how long any could be taken, this queue does not tell (see `overdue`)"
+        return ok(AREA, subject, f"{waiting}{blind}" if depth.messages else "empty")
     age = now - depth.ready_since
     detail = f"{waiting}, the oldest ready for {span_of(age)}"
     if age <= LATE:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from scanguard.app.application import AppOptions
 from scanguard.errors import ConfigError, PluginError, ScanguardError
 from scanguard.loader import Plugins
-from scanguard.settings.bind import Bound, BoundInstance, bind
+from scanguard.settings.bind import Bound, BoundBackend, BoundInstance, bind
 from scanguard.settings.load import Loaded, built_in, find_files, parse_settings
 from scanguard.settings.schema import Instance, Settings
 from scanguard.settings.source import Document, merge, read_environment, read_file
@@ -72,13 +72,21 @@ def bind_what_can_be(loaded: Loaded, plugins: Plugins) -> tuple[Bound, tuple[str
             instances.update(bind(alone, plugins.catalog, plugins.problem).instances)
         except Exception:  # noqa: S112  # told above; the others are still of use
             continue
-    return Bound(loaded, instances, {}), tuple(problems)
+    return Bound(loaded, instances, {}, _backend_of(loaded, plugins)), tuple(problems)
+
+
+def _backend_of(loaded: Loaded, plugins: Plugins) -> BoundBackend | None:
+    alone = replace(loaded, settings=_settings_of(backend=loaded.settings.backend))
+    try:
+        return bind(alone, plugins.catalog, plugins.problem).backend
+    except Exception:  # told with everything else that is wrong
+        return None
 
 
 def _good_parts(document: Document) -> Settings:
     """Sections that are good by themselves; chains are left out, for they mean nothing without the rest."""
     sections: dict[str, Any] = {}
-    for name in ("registries", "engine", "server"):
+    for name in ("registries", "engine", "server", "backend"):
         if name in document.data and _is_valid({name: document.data[name]}):
             sections[name] = document.data[name]
     return _settings_of(**sections, instances=dict(_good_instances(document.data.get("instances"))))

@@ -30,6 +30,8 @@ def secret_references(situation: Situation) -> Mapping[SecretRef, Sequence[str]]
             **{f"instances.{name}": one.config for name, one in situation.bound.instances.items()},
             **situation.bound.policies,
         }
+        if situation.bound.backend is not None:
+            configs["backend"] = situation.bound.backend.config
         for prefix, config in configs.items():
             for reference, path in references_in(config, prefix):
                 found[reference].append(path)

@@ -76,9 +76,12 @@ async def find_out(question: Question, crew: Crew) -> Situation:
     )
 
 
-def alone(question: Question) -> Situation:
-    """The same for areas that need nothing loaded."""
-    return Situation(question=question, data_dir=folder_of(question))
+async def find_backend(question: Question, crew: Crew) -> Situation:
+    """The same for areas that ask only where things are kept: plugins are loaded when the configuration names one."""
+    reading, trouble = await _reading(question, crew)
+    if reading is not None and reading.loaded is not None and reading.loaded.document.data.get("backend") is not None:
+        return await find_out(question, crew)
+    return Situation(question=question, reading=reading, reading_trouble=trouble, data_dir=folder_of(question))
 
 
 async def _plugins(question: Question, crew: Crew) -> tuple[Plugins | None, str]:

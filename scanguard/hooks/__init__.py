@@ -7,6 +7,7 @@ builds the objects from the configuration and awaits their methods. Plugin autho
 
 from __future__ import annotations
 
+from scanguard.hooks.backends import BackendSpec
 from scanguard.hooks.context import PluginConfig, PluginContext
 from scanguard.hooks.delivery import Notice, Notifier, NotifierSpec, Sink, SinkSpec
 from scanguard.hooks.policy import Policy, PolicyInput, PolicySpec
@@ -24,6 +25,7 @@ from scanguard.hooks.surroundings import (
 
 __all__ = [
     "API_VERSION",
+    "BackendSpec",
     "BatchScanner",
     "Catalog",
     "CommandSpec",

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import pluggy
 
+from scanguard.hooks.backends import BackendSpec
 from scanguard.hooks.delivery import NotifierSpec, SinkSpec
 from scanguard.hooks.policy import PolicySpec
 from scanguard.hooks.scanner import ScannerSpec
@@ -79,6 +80,10 @@ class Hooks:
     def scanguard_commands(self) -> Iterable[CommandSpec]:
         """Offer command groups of the CLI."""
 
+    @hookspec
+    def scanguard_backends(self) -> Iterable[BackendSpec]:
+        """Offer backends: places where state, queue, reports and records are kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
@@ -93,3 +98,4 @@ class Catalog:
     registry_credentials: Mapping[str, RegistryCredentialSpec]
     secret_stores: Mapping[str, SecretStoreSpec]
     commands: Mapping[str, CommandSpec]
+    backends: Mapping[str, BackendSpec] = field(default_factory=dict)

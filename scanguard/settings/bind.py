@@ -11,12 +11,12 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from scanguard.errors import PluginError
-from scanguard.hooks import Catalog, PluginConfig, ScannerSpec
+from scanguard.hooks import BackendSpec, Catalog, PluginConfig, ScannerSpec
 from scanguard.model.rate import Rate
 from scanguard.settings.chains import PolicyUse, policies_of
 from scanguard.settings.load import Loaded
 from scanguard.settings.problems import problem, refuse, validation_problems
-from scanguard.settings.schema import Instance, Policy, Settings
+from scanguard.settings.schema import BackendChoice, Instance, Policy, Settings
 from scanguard.settings.source import Document, KeyPath
 
 KINDS: Final = {"scanner": "scanners", "sink": "sinks", "notifier": "notifiers", "platform": "platforms"}
@@ -40,6 +40,14 @@ class BoundInstance:
     """The quota that the configuration gives a scanner; empty leaves it to the plugin."""
 
 
+@dataclass(frozen=True, slots=True)
+class BoundBackend:
+    """The backend that the configuration chooses, with options that its plugin accepts."""
+
+    spec: BackendSpec
+    config: PluginConfig
+
+
 @dataclass(frozen=True)
 class Bound:
     """Settings whose every instance and policy is accepted by its plugin."""
@@ -48,6 +56,8 @@ class Bound:
     instances: Mapping[str, BoundInstance]
     policies: Mapping[str, PluginConfig]
     """By :attr:`~scanguard.settings.chains.PolicyUse.key`."""
+    backend: BoundBackend | None = None
+    """None is the embedded one, in the data folder."""
 
     @property
     def settings(self) -> Settings:
@@ -64,10 +74,11 @@ def bind(loaded: Loaded, catalog: Catalog, find_problem: FindProblem) -> Bound:
     for use in policy_uses(settings, loaded.document):
         binder.policy(use)
     binder.check_uses(settings)
+    backend = binder.backend(settings.backend)
     if len(binder.problems) == 1 and binder.plugin_error is not None:
         raise binder.plugin_error
     refuse(binder.problems)
-    return Bound(loaded, binder.instances, binder.policies)
+    return Bound(loaded, binder.instances, binder.policies, backend)
 
 
 def policy_uses(settings: Settings, document: Document) -> list[PolicyUse]:
@@ -128,6 +139,16 @@ class _Binder:
         config = self._validated(spec.config, use.policy.options, use.path)
         if config is not None:
             self.policies[use.key] = config
+
+    def backend(self, choice: BackendChoice | None) -> BoundBackend | None:
+        if choice is None:
+            return None
+        spec = self._catalog.backends.get(choice.plugin)
+        if spec is None:
+            self._missing(choice.plugin, ("backend",), ("backend",))
+            return None
+        config = self._validated(spec.config, choice.options, ("backend",))
+        return BoundBackend(spec, config) if config is not None else None
 
     def check_uses(self, settings: Settings) -> None:
         """An instance is used as what its plugin is."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 from scanguard.hooks import Catalog
 from scanguard.settings.bind import KINDS
 from scanguard.settings.chains import BUILT_IN, EffectiveChain
+from scanguard.settings.load import Loaded
 from scanguard.settings.schema import Settings
 from scanguard.settings.source import read_text
 
@@ -71,6 +72,7 @@ def json_schema(catalog: Catalog) -> dict[str, Any]:
     installed = {name: spec for specs in kinds.values() for name, spec in specs.items()}
     _with_options(definitions["Instance"], installed, definitions)
     _with_options(definitions["Policy"], catalog.policies, definitions)
+    _with_options(definitions["BackendChoice"], catalog.backends, definitions)
     for name in ("Scanners", "Policies", "Notifiers", "Sinks"):
         _or_plain_list(definitions, name)
     return schema
@@ -110,6 +112,14 @@ class ChainExplanation:
     chain: str
     why: tuple[str, ...]
     values: tuple[Value, ...]
+
+
+def explain_backend(loaded: Loaded) -> Value:
+    """Where things are kept. Options are left out: what is no reference may be a secret that should be one."""
+    choice = loaded.settings.backend
+    if choice is None:
+        return Value("backend", "embedded (the data folder)", BUILT_IN)
+    return Value("backend", choice.plugin, loaded.document.place(("backend", "plugin")))
 
 
 def explain_chain(chain: EffectiveChain) -> ChainExplanation:

@@ -74,6 +74,10 @@ class Instance(Plugged):
     )
 
 
+class BackendChoice(Plugged):
+    """Where state, queue, reports and records are kept: a plugin, and its options beside it."""
+
+
 class Policy(Plugged):
     """A policy in a chain: the plugin, and its options beside it."""
 
@@ -216,6 +220,9 @@ class Settings(Model):
     )
     chains: Mapping[Name, Chain] = Field(default={}, description="Chains by name; `default` must be there.")
     scopes: tuple[Scope, ...] = Field(default=(), description="First match wins; without one, the chain `default`.")
+    backend: BackendChoice | None = Field(
+        default=None, description="Where state, queue, reports and records are kept. Default: the data folder."
+    )
     registries: RegistrySettings = RegistrySettings()
     engine: EngineSettings = EngineSettings()
     server: ServerSettings = ServerSettings()

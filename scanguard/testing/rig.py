@@ -352,7 +352,7 @@ class RigHost:
             build=lambda config, context: scanner,
             scan_timeout_s=self._rig.scan_timeout_s,
             poll_many=self._rig.poll_many,
-            requests_per_scan=1 + len(self._rig.scanners[instance].stages),
+            requests_per_scan=1 + sum(stage or 1 for stage in self._rig.scanners[instance].stages),
         )
         return HostedScanner(instance, spec, "options", lambda: scanner, self._rig.rates)
 

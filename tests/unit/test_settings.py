@@ -72,7 +72,8 @@ BOMB = "a: &a [x,x,x,x,x,x,x]\n" + "\n".join(
 
 class QualysConfig(PluginConfig):
     mode: str
-    url: str
+    url: str = ""
+    pod: str = ""
     username: SecretRef
     password: SecretRef
 
