@@ -51,9 +51,11 @@ if TYPE_CHECKING:
         CommandSpec,
         DeploymentPlatform,
         EventSourceSpec,
+        Exporters,
         Notice,
         Notifier,
         NotifierSpec,
+        ObserverSpec,
         PlatformSpec,
         PluginConfig,
         PluginContext,
@@ -116,9 +118,10 @@ _HOMES = {
         "ScannerThrottledError ScannerUnavailableError SecretError SinkError"
     ),
     "scanguard.hooks": (
-        "API_VERSION BackendSpec BatchScanner CommandSpec DeploymentPlatform EventSourceSpec Notice Notifier "
-        "NotifierSpec PlatformSpec PluginConfig PluginContext Policy PolicyInput PolicySpec RegistryCredentialSpec "
-        "ScanRequest Scanner ScannerSpec SecretStore SecretStoreSpec Sink SinkSpec Ticket hookimpl"
+        "API_VERSION BackendSpec BatchScanner CommandSpec DeploymentPlatform EventSourceSpec Exporters Notice Notifier "
+        "NotifierSpec ObserverSpec PlatformSpec PluginConfig PluginContext Policy PolicyInput PolicySpec "
+        "RegistryCredentialSpec ScanRequest Scanner ScannerSpec SecretStore SecretStoreSpec Sink SinkSpec Ticket "
+        "hookimpl"
     ),
     "scanguard.model.deployment": "Container Deployment Event",
     "scanguard.model.finding": "ComplianceCheck Cvss Epss Finding Kev Package SecretFinding",
@@ -164,6 +167,7 @@ __all__ = [
     "Event",
     "EventError",
     "EventSourceSpec",
+    "Exporters",
     "Finding",
     "ImageCorruptError",
     "ImageFile",
@@ -183,6 +187,7 @@ __all__ = [
     "NotifierSpec",
     "NotifyError",
     "NotifyRefusedError",
+    "ObserverSpec",
     "Outcome",
     "Outgoing",
     "Package",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ from scanguard.app.backend import opened_backend
 from scanguard.app.dead_letters import DeadLetterDesk
 from scanguard.app.host import PluginHost, Surroundings
 from scanguard.app.metered import metered
+from scanguard.app.reported import reported
 from scanguard.engine.documents import Assessment, AssessmentState, OutboxItem, OutboxState, assessment_id
 from scanguard.engine.engine import Engine
 from scanguard.engine.limits import EngineLimits
@@ -37,7 +38,9 @@ from scanguard.settings.bind import Bound, BoundInstance, bind, fingerprint
 from scanguard.settings.load import load_settings
 from scanguard.settings.problems import nearest
 from scanguard.settings.schema import EngineSettings, Settings
+from scanguard.telemetry.events import audit
 from scanguard.telemetry.metrics import count_events
+from scanguard.telemetry.observing import observing
 from scanguard.telemetry.queue_depths import watching_queue
 from scanguard.telemetry.traces import span
 
@@ -83,8 +86,11 @@ class Accepted:
 class App:
     """A loaded configuration, its plugins and a backend; open while in ``async with``."""
 
-    def __init__(self, plugins: Plugins, bound: Bound, host: PluginHost, data_dir: Path) -> None:
+    def __init__(
+        self, plugins: Plugins, bound: Bound, host: PluginHost, data_dir: Path, environ: Mapping[str, str]
+    ) -> None:
         self.plugins = plugins
+        self._environ = environ
         self._bound = bound
         self._host = host
         self._data_dir = data_dir
@@ -114,7 +120,7 @@ class App:
                 scanners=tuple(_scanner(name, bound, plugins) for name in dict.fromkeys(options.scanners)),
             )
         )
-        return cls(plugins, bound, host, data_dir)
+        return cls(plugins, bound, host, data_dir, options.environ)
 
     async def __aenter__(self) -> Self:
         """Open the backend that the configuration chooses."""
@@ -140,6 +146,14 @@ class App:
     def settings(self) -> Settings:
         """The configuration, as it is written."""
         return self._bound.settings
+
+    def observed(self) -> AbstractContextManager[None]:
+        """Send traces, metrics and events meanwhile, where the environment wants them; flush at the end.
+
+        Entered once, by a process that works for long, before it takes work in hand. Raises ConfigError for a variable
+        that makes no sense.
+        """
+        return observing(self._environ, self.plugins.catalog.observers.values())
 
     def plugin_context(self, instance: str) -> PluginContext:
         """What an object of this name is lent; for commands of plugins."""
@@ -195,6 +209,9 @@ class App:
             for event in events
         ]
         await self.backend.queue.send([Outgoing(message) for message in messages])
+        if force:
+            for event, message in zip(events, messages, strict=True):
+                audit("rescan.force", event.resource_id, "done", scan=message.id)
         return tuple(message.id for message in messages)
 
     @property
@@ -236,7 +253,7 @@ class App:
 
     def _engine(self, progress: Callable[[Progress], None] | None = None) -> Engine:
         limits = _limits(self._bound.settings.engine)
-        return Engine(self.backend, self._host, limits=limits, observe=metered(progress))
+        return Engine(self.backend, self._host, limits=limits, observe=metered(reported(progress)))
 
     async def _is_settled(self, assessment: str) -> bool:
         stored = await Store(self.backend.state).get(Assessment, assessment)

@@ -296,7 +296,7 @@ class AssessHandler:
         )
         stored = await self._store.replace(stored, judged, self._limits.rearm_at(now))
         took = None if claimed.revision else (now - claimed.event.time).total_seconds()
-        self._context.observe(Progress(claimed.id, "", "", "judging", verdict.outcome.value, "verdict", took))
+        self._context.observe(Progress(claimed.id, "", "", "judging", verdict.outcome.value, "verdict", took, verdict))
         return stored, []
 
     def _claimed_until(self, assessment: Assessment) -> datetime | None:

@@ -111,7 +111,8 @@ class Engine:
         if noted is None:
             raise BackendError(f"{message.kind} {message.id}: {note.error}") from exc
         if isinstance(noted.document, ScanTask) and noted.document.state is TaskState.FAILED:
-            self.context.observe(Progress("", "", noted.document.instance, "failed", note.error, "scan"))
+            task = noted.document
+            self.context.observe(Progress("", "", task.instance, "failed", note.error, "scan", about=task))
         return [Outgoing(message, note.again(noted.document.attempts))]
 
 

@@ -111,7 +111,9 @@ class ScanHandler:
             return ScanTargetNotFoundError("no place is left to read the image from", target=task.digest)
         if self._context.now() >= task.deadline:
             return ScanTimeoutError(f"{task.instance} did not finish by {task.deadline:%Y-%m-%d %H:%M:%S} UTC")
-        self._context.observe(Progress("", source.name, task.instance, "scanning"))
+        is_start = task.ticket is None and not crashed and not task.attempts
+        step = Progress("", source.name, task.instance, "scanning", ended="start" if is_start else "", about=task)
+        self._context.observe(step)
         try:
             return await self._kept(task, await self._ask(task, source, crashed=crashed))
         except BackendError:
@@ -168,8 +170,11 @@ class ScanHandler:
         source = before.source
         name = source.name if source else before.digest
         took = (self._context.now() - settled.created_at).total_seconds()
-        ended = ("scan", took) if settled.state in TERMINAL_TASK else ()
-        self._context.observe(Progress("", name, before.instance, *phase(settled), *ended))
+        if settled.state in TERMINAL_TASK:
+            step = Progress("", name, before.instance, *phase(settled), "scan", took, settled)
+        else:
+            step = Progress("", name, before.instance, *phase(settled))
+        self._context.observe(step)
         if settled.state in TERMINAL_TASK:
             return await self._ended(settled, failed_before=before.failures > 0)
         if self._is_polled_with_others(settled):

@@ -73,16 +73,21 @@ class Working:
         if self._span is not None:
             self._span.set_attributes(bounded(attributes))
 
+    def went_wrong(self, kind: str, message: str = "") -> None:
+        """Say which kind of failure it ended in."""
+        if self._span is None:
+            return
+        from opentelemetry.trace import StatusCode  # noqa: PLC0415  # there is a span
+
+        self._span.set_attribute("error.type", kind)
+        self._span.set_status(StatusCode.ERROR, message or None)
+
     def failed(self, error: BaseException, *, is_logged: bool = False) -> None:
         """Say that it went wrong. With a component, and unless a log says it, the error is an event of the span."""
         if self._span is None or not self._span.is_recording():
             return
-        from opentelemetry.trace import StatusCode  # noqa: PLC0415  # there is a span
-
-        kind = type(error).__name__
         message = shortened(redact(_text(error)), MAX_ERROR)
-        self._span.set_attribute("error.type", kind)
-        self._span.set_status(StatusCode.ERROR, message)
+        self.went_wrong(type(error).__name__, message)
         if self._component and not is_logged:
             about = {"exception.type": _qualified(error), "exception.message": message, COMPONENT: self._component}
             self._span.add_event("exception", about)
