@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from scanguard.errors import PluginContractError, ScanguardError
-from scanguard.telemetry.traces import span
+from scanguard.telemetry.traces import current_traceparent, span
 
 T = TypeVar("T")
 CANCEL_GRACE_S = 1.0
@@ -40,10 +40,11 @@ async def call_plugin(
         Its own ScanguardError, ``timeout_error``, or PluginContractError for anything else it raises or returns.
         Cancellation passes.
     """
+    called = _called(call, plugin=plugin, what=what, timeout_s=timeout_s, timeout_error=timeout_error, returns=returns)
+    if not current_traceparent():  # work on nothing in particular, such as closing
+        return await called
     with span(f"{plugin} {what}", attributes={"scanguard.call": what}, component=plugin):
-        return await _called(
-            call, plugin=plugin, what=what, timeout_s=timeout_s, timeout_error=timeout_error, returns=returns
-        )
+        return await called
 
 
 async def _called(

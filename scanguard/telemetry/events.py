@@ -103,7 +103,7 @@ def scan_failed(
     """A scan was given up."""
     values = (SCAN_FAILED, image, digest, assessment, task, scanner)
     about = {**dict(zip(SCAN_DIMENSIONS, values, strict=True)), "Error": error, "ErrorKind": error_kind}
-    _events.warning("%s: %s failed: %s", image, scanner, error, extra={EVENT_NAME: SCAN_FAILED, **about})
+    _events.info("%s: %s failed: %s", image, scanner, error, extra={EVENT_NAME: SCAN_FAILED, **about})
 
 
 def audit(action: str, target: str, outcome: str, *, scan: str = "", detail: str = "", who: str | None = None) -> None:
