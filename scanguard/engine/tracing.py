@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from scanguard.engine.messages import POLL, REARM, correlation_of
 from scanguard.ports import Message, MessageKind
 from scanguard.telemetry.traces import Value, Working, span
+
+ATTRIBUTES: Final = ("scanguard.assessment", "scanguard.task", "scanguard.scanner", "scanguard.job")
+"""Which of these a span has says what its message is about."""
+_ASSESSMENT, _TASK, _SCANNER, _JOB = ATTRIBUTES
 
 
 @contextmanager
@@ -36,8 +41,8 @@ def _about(message: Message) -> dict[str, Value]:
 def _id_of(message: Message) -> str:
     match message.kind:
         case MessageKind.SCAN:
-            return "scanguard.scanner" if POLL in message.body else "scanguard.task"
+            return _SCANNER if POLL in message.body else _TASK
         case MessageKind.SWEEP:
-            return "scanguard.job"
+            return _JOB
         case _:
-            return "scanguard.assessment"
+            return _ASSESSMENT

@@ -26,13 +26,16 @@ ENGINE: Final = "engine"
 """Who acts when nobody asked for it by name."""
 CONTAINER_TYPES: Final = {"container_group": "ACI", "container_app": "ACA", "container_app_job": "ACA"}
 SCAN_DIMENSIONS: Final = ("EventType", "Image", "Digest", "ScanId", "TaskId", "Component")
-"""Of a scan that starts or fails; one that fails has ``Error`` and ``ErrorKind`` besides."""
+"""Of a scan that starts, or fails."""
+FAILURE_DIMENSIONS: Final = ("Error", "ErrorKind")
+"""Of a scan that fails, besides."""
 VERDICT_DIMENSIONS: Final = (
     "EventType", "Image", "Digest", "Container", "ContainerType", "Kind", "Subscription", "ResourceGroup", "Resource",
     "ScanId", "Revision", "Verdict", "DeploymentVerdict", "Scanners", "Duration",
 )  # fmt: skip
-"""Of a verdict on an image; one that has a report has counts besides."""
+"""Of a verdict on an image; one that has a report has counts, and their total, besides."""
 COUNTS: Final = {severity: f"Vuln{severity.value.capitalize()}" for severity in Severity}
+TOTAL: Final = "VulnTotal"
 AUDIT_DIMENSIONS: Final = ("EventType", "Action", "Actor", "Target", "Outcome", "ScanId", "Detail")
 _ACTOR: ContextVar[str] = ContextVar("scanguard_actor", default=ENGINE)
 _events = logging.getLogger(EVENTS)
@@ -86,7 +89,7 @@ def _counts(image: ImageVerdict) -> dict[str, int]:
     if image.merged is None:
         return {}
     counted = {name: image.counts.get(severity, 0) for severity, name in COUNTS.items()}
-    return {**counted, "VulnTotal": sum(counted.values())}
+    return {**counted, TOTAL: sum(counted.values())}
 
 
 def scan_started(*, image: str, digest: str, scanner: str, task: str, assessment: str) -> None:
@@ -102,7 +105,7 @@ def scan_failed(
 ) -> None:
     """A scan was given up."""
     values = (SCAN_FAILED, image, digest, assessment, task, scanner)
-    about = {**dict(zip(SCAN_DIMENSIONS, values, strict=True)), "Error": error, "ErrorKind": error_kind}
+    about = dict(zip((*SCAN_DIMENSIONS, *FAILURE_DIMENSIONS), (*values, error, error_kind), strict=True))
     _events.info("%s: %s failed: %s", image, scanner, error, extra={EVENT_NAME: SCAN_FAILED, **about})
 
 
