@@ -230,13 +230,7 @@ class Rig:
         )
 
     async def announce(
-        self,
-        resource: str,
-        *,
-        event_id: str | None = None,
-        force: bool = False,
-        lane: Lane = Lane.FRESH,
-        traceparent: str = "",
+        self, resource: str, *, event_id: str | None = None, force: bool = False, lane: Lane = Lane.FRESH
     ) -> str:
         """An event about a resource is accepted; returns the assessment's id."""
         event = Event(
@@ -247,8 +241,7 @@ class Rig:
             time=self.memory.clock.now(),
         )
         body: dict[str, Any] = {"event": event.model_dump(mode="json"), "force": force}
-        about = {"lane": lane, "body": body, "traceparent": traceparent}
-        message = Message(kind=MessageKind.INTAKE, id=assessment_id(event), **about)
+        message = Message(kind=MessageKind.INTAKE, id=assessment_id(event), lane=lane, body=body)
         await self.memory.queue.send([Outgoing(message)])
         return message.id
 

@@ -22,7 +22,7 @@ class Careless(Scanner):
 
         assert self.config.token is not None
         secret = (await self.context.secret(self.config.token)).get_secret_value()
-        about = {"q": f"?sig={secret}", "all": ["x", secret], "number": 7}
+        about: dict[str, Any] = {"q": f"?sig={secret}", "all": ["x", secret], "number": 7}
         with get_tracer("acme").start_as_current_span(f"ask {secret}", attributes=about) as span:
             span.add_event("asked", {"with": f"Authorization: Bearer {secret}"})
             try:

@@ -90,7 +90,7 @@ async def test_a_scan_belongs_to_who_asked_first_and_links_to_everybody_who_wait
     with collecting_spans() as spans:
         for name in ("a", "b"):
             rig.deploy(f"/{name}", "app:1")
-            await rig.announce(f"/{name}", traceparent=given(name))
+            await announce(rig, f"/{name}", given(name))
         await rig.run()
     scans = spans.named("process scan")
     assert {trace_of(span) for span in scans} == {ord("a")}
@@ -104,7 +104,7 @@ async def test_a_scan_belongs_to_who_asked_first_and_links_to_everybody_who_wait
 async def test_work_that_state_wakes_goes_on_with_its_trace(kind: str) -> None:
     rig = Rig()
     rig.deploy("/a", "app:1")
-    await rig.announce("/a", traceparent=given("a"))
+    await announce(rig, "/a", given("a"))
     while not any(table == kind and row.due for (table, *_), row in rig.memory.state.rows.items()):
         assert await rig.work_once()
     rig.memory.queue.items.clear()  # every message is lost
@@ -119,7 +119,7 @@ async def test_work_that_state_wakes_goes_on_with_its_trace(kind: str) -> None:
 async def test_a_trace_is_handed_on_by_a_worker_that_sends_none() -> None:
     rig = Rig()
     rig.deploy("/a", "app:1")
-    await rig.announce("/a", traceparent=given("a"))
+    await announce(rig, "/a", given("a"))
     handed = set()
     while rig.memory.queue.items:
         handed |= {(item.message.kind, item.message.traceparent) for item in rig.memory.queue.items if item.message}
@@ -143,7 +143,7 @@ async def test_the_look_at_what_is_overdue_makes_no_span() -> None:
 async def test_what_the_sender_did_not_sample_is_not_sampled_here() -> None:
     rig = Rig()
     rig.deploy("/a", "app:1")
-    await rig.announce("/a", traceparent=given("a")[:-2] + "00")
+    await announce(rig, "/a", given("a")[:-2] + "00")
     with collecting_spans() as spans:
         await rig.run()
     assert rig.assessments()
@@ -168,6 +168,14 @@ def test_a_message_without_a_trace_is_written_as_older_workers_read_it() -> None
     assert Message.model_validate_json(
         Message(kind=MessageKind.ASSESS, id="a", traceparent=given("a")).model_dump_json()
     )
+
+
+async def announce(rig: Rig, resource: str, traceparent: str) -> None:
+    """An event whose intake began this trace."""
+    await rig.announce(resource)
+    item = rig.memory.queue.items[-1]
+    assert item.message is not None
+    item.message = item.message.model_copy(update={"traceparent": traceparent})
 
 
 def given(name: str) -> str:
