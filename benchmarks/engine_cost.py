@@ -26,7 +26,8 @@ from scanguard.engine.engine import Engine
 from scanguard.engine.worker import Worker
 from scanguard.model.deployment import Event
 from scanguard.ports import Message, MessageKind, Outgoing
-from scanguard.testing.rig import Rig, RigHost
+from scanguard.testing.rig import Rig
+from scanguard.testing.rig_host import RigHost
 
 PER_IMAGE = 10
 FINDINGS = tuple(f"CVE-2024-{number}" for number in range(20))

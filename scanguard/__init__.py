@@ -23,7 +23,9 @@ if TYPE_CHECKING:
         NotifyError,
         NotifyRefusedError,
         PlatformError,
+        PlatformForbiddenError,
         PlatformMismatchError,
+        PlatformThrottledError,
         PluginError,
         PolicyError,
         ProcessError,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
         ScanUnsupportedError,
         SecretError,
         SinkError,
+        SweepError,
     )
     from scanguard.hooks import (
         API_VERSION,
@@ -70,6 +73,9 @@ if TYPE_CHECKING:
         SecretStoreSpec,
         Sink,
         SinkSpec,
+        Sweep,
+        SweepPage,
+        SweepSpec,
         Ticket,
         hookimpl,
     )
@@ -112,15 +118,18 @@ _HOMES = {
     "scanguard.errors": (
         "ActionError AddressRefusedError BackendError ConfigError ConflictError EventError ImageCorruptError "
         "ImageNotFoundError ImageTooLargeError InvalidReferenceError NotifyError NotifyRefusedError PlatformError "
-        "PlatformMismatchError PluginError PolicyError ProcessError RegistryAuthError RegistryError "
+        "PlatformForbiddenError PlatformMismatchError PlatformThrottledError PluginError PolicyError ProcessError "
+        "RegistryAuthError RegistryError "
         "RegistryRefusedError RegistryThrottledError RegistryUnavailableError ScanError ScanTargetNotFoundError "
         "ScanTimeoutError ScanUnsupportedError ScanguardError ScannerAuthError ScannerOutputError "
-        "ScannerThrottledError ScannerUnavailableError SecretError SinkError"
+        "ScannerThrottledError ScannerUnavailableError SecretError SinkError "
+        "SweepError"
     ),
     "scanguard.hooks": (
         "API_VERSION BackendSpec BatchScanner CommandSpec DeploymentPlatform EventSourceSpec Exporters Notice Notifier "
         "NotifierSpec ObserverSpec PlatformSpec PluginConfig PluginContext Policy PolicyInput PolicySpec "
-        "RegistryCredentialSpec ScanRequest Scanner ScannerSpec SecretStore SecretStoreSpec Sink SinkSpec Ticket "
+        "RegistryCredentialSpec ScanRequest Scanner ScannerSpec SecretStore SecretStoreSpec Sink SinkSpec "
+        "Sweep SweepPage SweepSpec Ticket "
         "hookimpl"
     ),
     "scanguard.model.deployment": "Container Deployment Event",
@@ -193,8 +202,10 @@ __all__ = [
     "Package",
     "Platform",
     "PlatformError",
+    "PlatformForbiddenError",
     "PlatformMismatchError",
     "PlatformSpec",
+    "PlatformThrottledError",
     "PluginConfig",
     "PluginContext",
     "PluginError",
@@ -244,6 +255,10 @@ __all__ = [
     "Sink",
     "SinkError",
     "SinkSpec",
+    "Sweep",
+    "SweepError",
+    "SweepPage",
+    "SweepSpec",
     "Ticket",
     "Verdict",
     "hookimpl",

@@ -36,10 +36,13 @@ of a foreign answer beyond what was redacted before).
     │   ├── ScanTimeoutError
     │   └── ScannerOutputError
     ├── PlatformError
+    │   ├── PlatformForbiddenError
+    │   └── PlatformThrottledError
     ├── SinkError
     ├── NotifyError
     │   └── NotifyRefusedError
     ├── ActionError
+    ├── SweepError
     ├── PolicyError
     ├── AddressRefusedError
     └── ProcessError
@@ -215,6 +218,16 @@ class PlatformError(ScanguardError):
     is_retryable = True
 
 
+class PlatformForbiddenError(PlatformError):
+    """The platform may not read a deployment. The text names the role to grant; the verdict is unknown till then."""
+
+    is_retryable = False
+
+
+class PlatformThrottledError(PlatformError):
+    """The platform asks to slow down; obeyed without using up an attempt."""
+
+
 class SinkError(ScanguardError):
     """A sink did not store a record."""
 
@@ -235,6 +248,12 @@ class NotifyRefusedError(NotifyError):
 
 class ActionError(ScanguardError):
     """A platform did not carry out an action."""
+
+    is_retryable = True
+
+
+class SweepError(ScanguardError):
+    """A periodic job did not do a page."""
 
     is_retryable = True
 

@@ -56,6 +56,7 @@ HOOKS: Final = (
     _Hook("notifier", hooks.NotifierSpec, "notifiers"),
     _Hook("policy", hooks.PolicySpec, "policies"),
     _Hook("platform", hooks.PlatformSpec, "platforms"),
+    _Hook("sweep", hooks.SweepSpec, "sweeps"),
     _Hook("event source", hooks.EventSourceSpec, "event_sources"),
     _Hook("registry credentials", hooks.RegistryCredentialSpec, "registry_credentials"),
     _Hook("secret store", hooks.SecretStoreSpec, "secret_stores"),

@@ -17,9 +17,12 @@ from scanguard.app.dead_letters import DeadLetterDesk
 from scanguard.app.host import PluginHost, Surroundings
 from scanguard.app.metered import metered
 from scanguard.app.reported import reported
+from scanguard.app.sweeps import SweepDesk
 from scanguard.engine.documents import Assessment, AssessmentState, OutboxItem, OutboxState, assessment_id
 from scanguard.engine.engine import Engine
+from scanguard.engine.jobs import Job
 from scanguard.engine.limits import EngineLimits
+from scanguard.engine.messages import intake_message
 from scanguard.engine.plan import Progress
 from scanguard.engine.store import Store, read_document
 from scanguard.engine.worker import Worker
@@ -33,7 +36,7 @@ from scanguard.model.merged import MergedReport
 from scanguard.model.reference import ImageReference
 from scanguard.model.verdict import Verdict
 from scanguard.oci.settings import RegistrySettings
-from scanguard.ports import ALL_LANES, Backend, Lane, Message, MessageKind, Outgoing, RecordQuery, SystemClock
+from scanguard.ports import ALL_LANES, Backend, Lane, Outgoing, RecordQuery, SystemClock
 from scanguard.settings.bind import Bound, BoundInstance, bind, fingerprint
 from scanguard.settings.load import load_settings
 from scanguard.settings.problems import nearest
@@ -94,7 +97,6 @@ class App:
         self._bound = bound
         self._host = host
         self._data_dir = data_dir
-        self._excluded = frozenset(resource.lower() for resource in bound.settings.exclude)
         self._open: Backend | None = None
         self._stack = AsyncExitStack()
 
@@ -172,8 +174,8 @@ class App:
             taken: list[Event] = []
             skipped = list(parsed.skipped)
             for event in parsed.events:
-                if event.resource_id.lower() in self._excluded:
-                    skipped.append(f"{event.resource_id} is excluded by the configuration")
+                if why := self._host.ignores(event):
+                    skipped.append(why)
                 else:
                     taken.append(event)
             amounts = {"accepted": len(taken), "skipped": len(skipped), "rejected": len(parsed.rejected)}
@@ -198,14 +200,9 @@ class App:
         return await self._send(events, force=force)
 
     async def _send(self, events: Sequence[Event], *, force: bool = False, lane: Lane = Lane.FRESH) -> tuple[str, ...]:
+        alone = len(events) == 1
         messages = [
-            Message(
-                kind=MessageKind.INTAKE,
-                id=assessment_id(event),
-                lane=lane,
-                body={"event": event.model_dump(mode="json"), "force": force},
-                traceparent=_begun_trace(event, is_alone=len(events) == 1),
-            )
+            intake_message(event, lane, force=force, traceparent=_begun_trace(event, is_alone=alone))
             for event in events
         ]
         await self.backend.queue.send([Outgoing(message) for message in messages])
@@ -218,6 +215,11 @@ class App:
     def dead_letters(self) -> DeadLetterDesk:
         """What was given up."""
         return DeadLetterDesk(self._engine().context)
+
+    @property
+    def sweeps(self) -> SweepDesk:
+        """The periodic jobs."""
+        return SweepDesk(self.backend, self._host)
 
     # --- work ---------------------------------------------------------------------------------------------
 
@@ -238,7 +240,9 @@ class App:
             idle_exit: Stop when nothing is pending.
         """
         concurrency = self._bound.settings.engine.concurrency
-        worker = Worker(self._engine(progress), lanes=lanes, concurrency=concurrency, visibility_s=_VISIBILITY_S)
+        engine = self._engine(progress, runs_jobs=until is None)
+        await engine.ensure_jobs()
+        worker = Worker(engine, lanes=lanes, concurrency=concurrency, visibility_s=_VISIBILITY_S)
         remaining = list(until or ())
 
         async def is_finished() -> bool:
@@ -251,9 +255,9 @@ class App:
         async with watching_queue(self.backend.queue, self.backend.clock):
             await worker.run(is_finished)
 
-    def _engine(self, progress: Callable[[Progress], None] | None = None) -> Engine:
+    def _engine(self, progress: Callable[[Progress], None] | None = None, *, runs_jobs: bool = True) -> Engine:
         limits = _limits(self._bound.settings.engine)
-        return Engine(self.backend, self._host, limits=limits, observe=metered(reported(progress)))
+        return Engine(self.backend, self._host, limits=limits, observe=metered(reported(progress)), runs_jobs=runs_jobs)
 
     async def _is_settled(self, assessment: str) -> bool:
         stored = await Store(self.backend.state).get(Assessment, assessment)
@@ -266,7 +270,13 @@ class App:
     async def _is_idle(self, lanes: Sequence[Lane]) -> bool:
         if await self.backend.queue.next_visible(lanes) is not None:
             return False
-        return set(lanes) != set(ALL_LANES) or not await self.backend.state.overdue(_FAR_FUTURE, limit=1)
+        return set(lanes) != set(ALL_LANES) or not await self._is_anything_due()
+
+    async def _is_anything_due(self) -> bool:
+        """Whether anything but periodic jobs that rest, and will start again some day, is still to be done."""
+        resting = {job.row.key for job in await self.sweeps.all() if job.is_resting}
+        rows = await self.backend.state.overdue(_FAR_FUTURE, limit=len(resting) + 1)
+        return any(row.table != Job.TABLE or row.key not in resting for row in rows)
 
     # --- answers ------------------------------------------------------------------------------------------
 

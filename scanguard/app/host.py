@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +13,16 @@ from typing import Any, TypeVar
 from pydantic import SecretStr
 
 from scanguard.engine.guard import call_plugin
-from scanguard.engine.plan import Hosted, HostedPolicy, HostedScanner, NoticeRule, Plan, PolicyRef
+from scanguard.engine.plan import (
+    Hosted,
+    HostedPolicy,
+    HostedScanner,
+    HostedSweep,
+    Limited,
+    NoticeRule,
+    Plan,
+    PolicyRef,
+)
 from scanguard.errors import (
     ConfigError,
     PlatformError,
@@ -21,9 +31,10 @@ from scanguard.errors import (
     ScanguardError,
     SecretError,
 )
-from scanguard.hooks import Catalog, PlatformSpec, PluginContext, Scanner
+from scanguard.hooks import Catalog, PlatformSpec, PluginConfig, PluginContext, Scanner, Sweep, SweepSpec
 from scanguard.http import HttpFactory
-from scanguard.model.deployment import Deployment
+from scanguard.model.base import base_of
+from scanguard.model.deployment import Deployment, Event
 from scanguard.model.image import Platform, ResolvedImage
 from scanguard.model.secret import SecretRef
 from scanguard.oci.client import ImageClient
@@ -70,6 +81,7 @@ class PluginHost:
         )
         self._built: dict[tuple[str, str], Any] = {}
         self._plans: dict[tuple[object, ...], Plan] = {}
+        self._excluded = frozenset(resource.lower() for resource in surroundings.bound.settings.exclude)
 
     # --- what plugins are lent --------------------------------------------------------------------------
 
@@ -174,6 +186,28 @@ class PluginHost:
         config = self._given.bound.policies[ref.key]
         policy = self._object("policy", ref.key, lambda: spec.build(config, self.context(ref.name)))
         return HostedPolicy(ref.name, policy, spec.timeout_s)
+
+    def sweeps(self) -> Sequence[str]:
+        """The instances that have a periodic job; a profile has none of its own."""
+        return [one.name for one in self._instances.values() if "sweep" in one.specs and one.name == base_of(one.name)]
+
+    def sweep(self, instance: str) -> HostedSweep:
+        """The periodic job of an instance; it is built when its first page is asked for."""
+        bound = self._instance(instance)
+        spec: SweepSpec = bound.specs["sweep"]
+
+        def open_() -> Sweep:
+            build = partial(spec.build, bound.config, self.context(instance, bound.plugin))
+            return self._object("sweep", instance, build)
+
+        limited = Limited(instance, bound.rates or spec.quota)
+        return HostedSweep(instance, spec, _every(spec, bound.config, instance), open_, limited)
+
+    def ignores(self, event: Event) -> str:
+        """Why nothing is done about an event; empty when something is."""
+        if event.resource_id.lower() in self._excluded:
+            return f"{event.resource_id} is excluded by the configuration"
+        return ""
 
     async def describe(self, resource_id: str) -> Deployment | None:
         """Ask every platform that may own the resource, in the order of the configuration."""
@@ -282,6 +316,16 @@ class _Credentials:
 
 async def _awaited(call: Callable[[], Awaitable[T]]) -> T:
     return await call()
+
+
+def _every(spec: SweepSpec, config: PluginConfig, instance: str) -> timedelta | None:
+    try:
+        every = spec.every(config)
+    except Exception as exc:
+        raise PluginContractError(f"every raised {type(exc).__name__}", plugin=instance) from exc
+    if every is not None and (not isinstance(every, timedelta) or every <= timedelta(0)):
+        raise PluginContractError(f"{instance} says that its job starts every {every!r}", plugin=instance)
+    return every
 
 
 def _owns(spec: PlatformSpec, resource_id: str) -> bool:

@@ -13,6 +13,7 @@ from scanguard.ports import ALL_LANES, Lane
 if TYPE_CHECKING:
     from scanguard.app import Accepted, Progress
     from scanguard.app.dead_letters import DeadLetterDesk
+    from scanguard.app.sweeps import SweepDesk
     from scanguard.hooks import PluginContext
     from scanguard.model.merged import MergedReport
     from scanguard.model.verdict import Verdict
@@ -46,6 +47,10 @@ class Application(Protocol):
     @property
     def dead_letters(self) -> DeadLetterDesk:
         """What was given up."""
+
+    @property
+    def sweeps(self) -> SweepDesk:
+        """The periodic jobs."""
 
     async def accept(self, payload: bytes, *, lane: Lane = Lane.FRESH) -> Accepted:
         """Take events in; durable when it returns."""

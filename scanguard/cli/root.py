@@ -27,6 +27,7 @@ _BUILT_IN: Final = {
     "explain": "Explain a verdict, from event to delivery.",
     "worker": "Go on with accepted work.",
     "dead-letters": "List, replay or drop what was given up.",
+    "sweeps": "List periodic jobs, or start one now.",
     "cancel": "Stop work that has no verdict yet.",
     "serve": "Take deployment events over HTTP, and work on them.",
     "config": "Write, check and explain the configuration.",

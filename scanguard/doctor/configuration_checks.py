@@ -20,6 +20,8 @@ AREA: Final = "configuration"
 VARIABLES: Final = (VARIABLE, DATA_VARIABLE, LIST_VARIABLE, BLOCKED_VARIABLE, "SCANGUARD_LOG_FORMAT")
 """What scanguard reads of its own, beside ``SCANGUARD__…``."""
 MOST_PROBLEMS: Final = 100
+_BY_THEMSELVES: Final = ("platform", "sweep")
+"""Kinds of instances that work without being named."""
 _PLACE: Final = re.compile(r"(.{1,400}?:[0-9]+|environment variable \S+): (.+)", re.DOTALL)
 
 
@@ -114,7 +116,7 @@ def _unused(situation: Situation) -> Iterator[Check]:
     named = set(used_instances(loaded))
     used = named | {name.partition("@")[0] for name in named}
     for name, instance in bound.instances.items():
-        if name not in used and "platform" not in instance.specs:
+        if name not in used and instance.specs.keys().isdisjoint(_BY_THEMSELVES):
             remedy = "name it in a chain or a scope, or remove it"
             yield warn(AREA, f"instance {name}", f"no chain and no scope uses it (plugin {instance.plugin})", remedy)
 

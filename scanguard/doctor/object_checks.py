@@ -23,12 +23,19 @@ from scanguard.errors import (
     ScannerUnavailableError,
     SecretError,
     SinkError,
+    SweepError,
 )
 from scanguard.model.report import ScannerInfo
 from scanguard.render.text import span_of
 from scanguard.settings.bind import BoundInstance
 
-AREAS_BY_KIND: Final = {"scanner": "scanners", "sink": "delivery", "notifier": "delivery", "platform": "platforms"}
+AREAS_BY_KIND: Final = {
+    "scanner": "scanners",
+    "sink": "delivery",
+    "notifier": "delivery",
+    "platform": "platforms",
+    "sweep": "platforms",
+}
 INFO_TIMEOUT_S: Final = 8.0
 CHECK_TIMEOUT_S: Final = 8.0
 CLOSE_TIMEOUT_S: Final = 2.0
@@ -39,13 +46,14 @@ _TIMEOUT_ERRORS: Final[dict[str, type[ScanguardError]]] = {
     "sink": SinkError,
     "notifier": NotifyError,
     "platform": PlatformError,
+    "sweep": SweepError,
     "secret store": SecretError,
 }
 
 
 async def check_instance(make: Callable[[], DoctorHost], kind: str, bound: BoundInstance) -> list[Check]:
     """Build one object of an instance and ask it."""
-    area, subject = AREAS_BY_KIND[kind], f"{kind} {bound.name}" if kind in {"sink", "notifier"} else bound.name
+    area, subject = AREAS_BY_KIND[kind], f"{kind} {bound.name}" if kind in {"sink", "notifier", "sweep"} else bound.name
     host = make()
     try:
         spec = bound.specs[kind]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,8 @@ from scanguard.doctor.clock_checks import judge_newest
 from scanguard.doctor.database_checks import is_usable
 from scanguard.doctor.folder_checks import is_there
 from scanguard.engine.dead import DeadKind, DeadLetter
+from scanguard.engine.jobs import JOBS, Job, JobStep
+from scanguard.engine.store import read_document
 from scanguard.errors import ScanguardError
 from scanguard.ports import Backend, Lane, QueueDepth, RecordQuery
 from scanguard.render.text import count, span_of
@@ -36,6 +38,8 @@ class Backlog:
     dead: Mapping[DeadKind, int]
     newest: datetime | None
     """When the newest verdict was decided."""
+    jobs: Sequence[Job] = ()
+    """Periodic jobs that are not asleep for good."""
 
 
 async def queue_checks(folder: Path) -> list[Check]:
@@ -66,16 +70,18 @@ async def read_backlog(backend: Backend) -> Backlog:
         overdue_since=overdue[0].due if overdue else None,
         dead=dead,
         newest=newest[0].decided_at if newest else None,
+        jobs=[read_document(Job, row) for row in await backend.state.page(Job.TABLE, JOBS) if row.due is not None],
     )
 
 
 def judge_work(backlog: Backlog, *, tells_age: bool = True) -> list[Check]:
-    """One check a lane, one for what is overdue, one for what was given up, one for the newest verdict's time.
+    """One check a lane, one each for what is overdue, what was given up, each periodic job, the newest verdict's time.
 
     ``tells_age`` is False for a queue that may not know since when a message could be taken.
     """
     lanes = [_lane(lane, depth, backlog.now, tells_age=tells_age) for lane, depth in backlog.lanes.items()]
-    return [*lanes, _overdue(backlog), _dead(backlog), *judge_newest(backlog.newest, backlog.now)]
+    jobs = [_job(job) for job in backlog.jobs]
+    return [*lanes, _overdue(backlog), _dead(backlog), *jobs, *judge_newest(backlog.newest, backlog.now)]
 
 
 def _lane(lane: Lane, depth: QueueDepth, now: datetime, *, tells_age: bool) -> Check:
@@ -113,3 +119,14 @@ def _dead(backlog: Backlog) -> Check:
     )
     remedy = "`scanguard dead-letters list` says why; replay them when the cause is gone, or drop them"
     return warn(AREA, "dead letters", said, remedy)
+
+
+def _job(job: Job) -> Check:
+    subject = f"sweep {job.name}"
+    if job.error:
+        state = "its last run was given up" if job.failed_at else f"it failed {count(job.failures, 'time')} in a row"
+        remedy = f"mend what the message says; `scanguard sweeps run {job.name}` starts it anew"
+        return warn(AREA, subject, f"{state}: {job.error}", remedy)
+    if job.step is not JobStep.REST:
+        return ok(AREA, subject, f"under way, {job.done:,} done")
+    return ok(AREA, subject, f"starts at {job.next_at:%Y-%m-%d %H:%M} UTC")

@@ -36,7 +36,7 @@ from scanguard.engine.documents import (
     reborn,
 )
 from scanguard.engine.judge import Judge
-from scanguard.engine.messages import assess_message, deliver_message
+from scanguard.engine.messages import deliver_message, wake_up
 from scanguard.engine.plan import Plan, Progress
 from scanguard.engine.readiness import answered, is_ready, next_fallback, unserved
 from scanguard.engine.store import Stored, read_document
@@ -277,7 +277,7 @@ class AssessHandler:
         A claim of somebody else is left alone for a moment: two who judge at once would overtake each other in turn.
         """
         if (again := self._claimed_until(stored.document)) is not None:
-            return None, [Outgoing(_wake_up(stored.document), again)]
+            return None, [Outgoing(wake_up(stored.document), again)]
         self._context.observe(Progress(stored.document.id, "", "", "judging"))
         now = self._context.now()
         revision = max(stored.document.claimed, stored.document.revision) + 1
@@ -383,7 +383,7 @@ class AssessHandler:
             at = min(at, assessment.deadline)
         again = assessment.model_copy(update={"attempts": attempts, **noted(error)})
         await self._store.replace(stored, again, self._limits.rearm_at(at))
-        return None, [Outgoing(_wake_up(assessment), at)]
+        return None, [Outgoing(wake_up(assessment), at)]
 
     async def _give_up(self, stored: Stored[Assessment], error: ScanguardError) -> _Step:
         """A dead letter: visible, with its reason, and replayable."""
@@ -392,7 +392,3 @@ class AssessHandler:
         await self._context.dead.note(dead)
         self._context.observe(Progress(dead.id, dead.event.resource_id, "", "failed", error.message))
         return None, []
-
-
-def _wake_up(assessment: Assessment) -> Message:
-    return assess_message(assessment.id, assessment.lane, assessment.traceparent)

@@ -24,12 +24,12 @@ from scanguard.engine.documents import (
     reborn,
 )
 from scanguard.engine.limits import EngineLimits
-from scanguard.engine.messages import assess_message, deliver_message, scan_message
+from scanguard.engine.messages import deliver_message, scan_message, wake_up
 from scanguard.engine.plan import Host
 from scanguard.engine.store import Store, read_document
 from scanguard.errors import ConflictError
 from scanguard.model.base import Instant
-from scanguard.ports import Clock, Message, Outgoing, Row
+from scanguard.ports import Clock, Outgoing, Row
 from scanguard.telemetry.metrics import count_dead_letter
 
 
@@ -122,7 +122,7 @@ class DeadLetters:
                 again = await self._store.update(
                     Assessment, letter.id, "", lambda one: (reborn(one, now), due) if _died(one) else None
                 )
-                return [Outgoing(_wake_up(again.document))] if again else []
+                return [Outgoing(wake_up(again.document))] if again else []
             case DeadKind.SCAN:
                 return await self._replay_scan(letter, now, due)
             case DeadKind.DELIVERY:
@@ -234,7 +234,3 @@ def reopened(task: ScanTask, now: datetime, deadline: datetime) -> ScanTask:
 
 def _died(document: Deceased) -> bool:
     return document.state in {AssessmentState.DEAD, TaskState.FAILED, OutboxState.DEAD}
-
-
-def _wake_up(assessment: Assessment) -> Message:
-    return assess_message(assessment.id, assessment.lane, assessment.traceparent)

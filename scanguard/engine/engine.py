@@ -47,7 +47,9 @@ class Engine:
         *,
         limits: EngineLimits | None = None,
         observe: Observer = _ignore,
+        runs_jobs: bool = True,
     ) -> None:
+        """``runs_jobs``: this engine also starts the periodic jobs of plugins when they are due."""
         store = Store(backend.state)
         limits = limits or EngineLimits()
         self.context = EngineContext(
@@ -63,7 +65,11 @@ class Engine:
         self._assess = AssessHandler(self.context)
         self._scan = ScanHandler(self.context)
         self._deliver = DeliverHandler(self.context)
-        self._sweep = SweepHandler(self.context)
+        self._sweep = SweepHandler(self.context, runs_jobs=runs_jobs)
+
+    async def ensure_jobs(self) -> None:
+        """See that each configured periodic job has its schedule. A sweep for what is overdue does that too."""
+        await self._sweep.ensure_jobs()
 
     async def handle(self, message: Message) -> list[Outgoing]:
         """Do the work a message asks for; the driver sends what comes back, and only then acknowledges.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from scanguard.engine.documents import OutboxItem, ScanTask
+from scanguard.engine.documents import Assessment, OutboxItem, ScanTask, assessment_id
+from scanguard.model.deployment import Event
 from scanguard.ports import Lane, Message, MessageKind, Outgoing
 
 POLL: Final = "poll"
@@ -16,9 +17,26 @@ REARM: Final = "rearm"
 """The periodic job that sends again the message of every row that is overdue."""
 
 
+JOB: Final = "job:"
+"""What the ids of messages of plugins' periodic jobs begin with; the instance follows."""
+PAGE: Final = "page"
+
+
+def intake_message(event: Event, lane: Lane, *, force: bool = False, traceparent: str = "") -> Message:
+    """The message that carries an event, and makes an assessment of it."""
+    body = {"event": event.model_dump(mode="json"), "force": force}
+    kind = MessageKind.INTAKE
+    return Message(kind=kind, id=assessment_id(event), lane=lane, body=body, traceparent=traceparent)
+
+
 def assess_message(assessment: str, lane: Lane, traceparent: str = "") -> Message:
     """The message that advances an assessment."""
     return Message(kind=MessageKind.ASSESS, id=assessment, lane=lane, traceparent=traceparent)
+
+
+def wake_up(assessment: Assessment) -> Message:
+    """The message that advances this assessment."""
+    return assess_message(assessment.id, assessment.lane, assessment.traceparent)
 
 
 def scan_message(task: ScanTask) -> Message:
@@ -53,6 +71,11 @@ def deliver_message(item: OutboxItem) -> Message:
 def sweep_message(job: str = REARM) -> Message:
     """The message that starts a periodic job."""
     return Message(kind=MessageKind.SWEEP, id=job)
+
+
+def job_message(instance: str, page: int) -> Message:
+    """The message that does a page of a plugin's job, if it is still to be done."""
+    return Message(kind=MessageKind.SWEEP, id=f"{JOB}{instance}", lane=Lane.BULK, body={PAGE: page})
 
 
 def correlation_of(message: Message) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, Protocol
 
 from scanguard.engine.documents import OutboxItem, ScanTask
-from scanguard.hooks import Notice, Policy, Scanner, ScannerSpec
+from scanguard.errors import PluginContractError
+from scanguard.hooks import Notice, Policy, Scanner, ScannerSpec, Sweep, SweepSpec
 from scanguard.model.base import base_of
-from scanguard.model.deployment import Deployment
+from scanguard.model.deployment import Deployment, Event
 from scanguard.model.image import Platform, ResolvedImage
 from scanguard.model.rate import Rate
 from scanguard.model.verdict import Outcome, Verdict
@@ -66,6 +67,18 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Limited:
+    """Requests that are counted together, under a ``name``, and how many there may be.
+
+    ``requests_per_scan`` is how many follow a submit, itself included.
+    """
+
+    name: str
+    rates: tuple[Rate, ...] = ()
+    requests_per_scan: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class HostedScanner:
     """A scanner instance; ``open`` builds the object when it is first asked, and may raise ScanguardError.
 
@@ -83,6 +96,11 @@ class HostedScanner:
         """The instance without the profile: they are one service with one quota."""
         return base_of(self.instance)
 
+    @property
+    def limited(self) -> Limited:
+        """Its requests."""
+        return Limited(self.base, self.rates, self.spec.requests_per_scan)
+
 
 @dataclass(frozen=True, slots=True)
 class Hosted:
@@ -91,6 +109,29 @@ class Hosted:
     instance: str
     deliver: Callable[[Notice], Coroutine[Any, Any, Receipt]]
     timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class HostedSweep:
+    """A periodic job of an instance; ``open`` builds the object when it is first needed, and may raise ScanguardError.
+
+    ``every`` is None when the instance's configuration switches the job off.
+    """
+
+    instance: str
+    spec: SweepSpec
+    every: timedelta | None
+    open: Callable[[], Sweep]
+    limited: Limited
+
+    def lists(self, resource_id: str) -> bool:
+        """Whether this job would list a deployment if it were there. Raises PluginContractError."""
+        if not self.spec.lists_all or self.spec.owns is None:
+            return False
+        try:
+            return bool(self.spec.owns(resource_id))
+        except Exception as exc:
+            raise PluginContractError(f"owns raised {type(exc).__name__}", plugin=self.instance) from exc
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +163,15 @@ class Host(Protocol):
 
     def policy(self, ref: PolicyRef) -> HostedPolicy:
         """A policy."""
+
+    def sweeps(self) -> Sequence[str]:
+        """The instances that have a periodic job."""
+
+    def sweep(self, instance: str) -> HostedSweep:
+        """The periodic job of an instance."""
+
+    def ignores(self, event: Event) -> str:
+        """Why nothing is done about an event; empty when something is."""
 
     async def describe(self, resource_id: str) -> Deployment | None:
         """Ask the configured platforms what a resource runs; None when none of them knows it."""

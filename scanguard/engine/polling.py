@@ -139,9 +139,11 @@ class Polling:
         is_held = poller.lease_until is not None and poller.lease_until > now
         if poller.next_at is None or poller.next_at > now or is_held:
             return []
-        if await is_now(self._context, hosted, poller.slot):
+        if await is_now(self._context, hosted.limited, poller.slot):
             return None
-        turn = await self._context.quotas.take(hosted, hosted.spec.requests_per_call, bulk=False, errand=Errand.POLL)
+        turn = await self._context.quotas.take(
+            hosted.limited, hosted.spec.requests_per_call, bulk=False, errand=Errand.POLL
+        )
         if turn.booked and turn.at <= now:
             return None
         later = poller.model_copy(

@@ -1,4 +1,4 @@
-"""Quotas of scanner instances, kept by all workers together: every request has a slot, now or later.
+"""Quotas of instances, kept by all workers together: every request has a slot, now or later.
 
 Whoever has to wait is told when its turn is, and waits as a message that nobody sees until then. What was begun goes
 before what was not: submits book a minute ahead only, and no more of them go out than can be finished; polls come
@@ -15,7 +15,7 @@ from enum import Enum, auto
 from typing import ClassVar, Final
 
 from scanguard.engine.documents import Document
-from scanguard.engine.plan import HostedScanner
+from scanguard.engine.plan import Limited
 from scanguard.engine.slots import HORIZON_S, SlotBook
 from scanguard.engine.store import Store
 from scanguard.errors import BackendError
@@ -41,10 +41,12 @@ class Errand(Enum):
     SUBMIT = auto()
     POLL = auto()
     RESULT = auto()
+    CALL = auto()
+    """Neither begins a scan nor belongs to one."""
 
 
 class Quota(Document):
-    """What one scanner instance was asked, and when it wants to be left alone."""
+    """What one instance was asked, and when it wants to be left alone."""
 
     TABLE: ClassVar[str] = "quota"
 
@@ -74,45 +76,45 @@ class Turn:
 
 
 class Quotas:
-    """Slots for requests, by scanner instance."""
+    """Slots for requests, by what they are counted under."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
-    async def take(self, hosted: HostedScanner, count: int, *, bulk: bool, errand: Errand) -> Turn:
+    async def take(self, limited: Limited, count: int, *, bulk: bool, errand: Errand) -> Turn:
         """Book the next free slot for ``count`` requests; at once where no rate limits the instance."""
         now = self._clock.now()
-        stored = await self._store.get(Quota, hosted.base)
+        stored = await self._store.get(Quota, limited.name)
         if stored is None:
-            if not hosted.rates:
+            if not limited.rates:
                 return Turn(now, booked=True, late_s=HORIZON_S)
-            stored = await self._store.ensure(Quota(instance=hosted.base), None)
-        elif not hosted.rates:
+            stored = await self._store.ensure(Quota(instance=limited.name), None)
+        elif not limited.rates:
             closed = stored.document.closed_until
             return Turn(max(now, closed or now), booked=closed is None or closed <= now, late_s=HORIZON_S)
         turn: Turn | None = None
 
         def change(quota: Quota) -> tuple[Quota, None] | None:
             nonlocal turn
-            changed, turn = _taken(quota, hosted, now, count, bulk=bulk, errand=errand)
+            changed, turn = _taken(quota, limited, now, count, bulk=bulk, errand=errand)
             return changed, None
 
-        await self._store.update(Quota, hosted.base, "", change, known=stored)
+        await self._store.update(Quota, limited.name, "", change, known=stored)
         if turn is None:
-            raise BackendError(f"the quota of {hosted.base} cannot be read", target=hosted.base)
+            raise BackendError(f"the quota of {limited.name} cannot be read", target=limited.name)
         return turn
 
-    async def give_back(self, hosted: HostedScanner, turn: Turn, count: int, errand: Errand) -> None:
+    async def give_back(self, limited: Limited, turn: Turn, count: int, errand: Errand) -> None:
         """A slot that will not be used."""
 
         def change(quota: Quota) -> tuple[Quota, None]:
-            book = _book(quota, hosted, errand)
+            book = _book(quota, limited, errand)
             book.enter(turn.at.timestamp(), -count)
             return quota.model_copy(update={"taken": _dumped(book)}), None
 
-        if hosted.rates and turn.booked:
-            await self._store.update(Quota, hosted.base, "", change)
+        if limited.rates and turn.booked:
+            await self._store.update(Quota, limited.name, "", change)
 
     async def close(self, instance: str, until: datetime) -> None:
         """The service asked everybody to stay away until then."""
@@ -133,9 +135,9 @@ class Quotas:
 
 
 def _taken(
-    quota: Quota, hosted: HostedScanner, now: datetime, count: int, *, bulk: bool, errand: Errand
+    quota: Quota, limited: Limited, now: datetime, count: int, *, bulk: bool, errand: Errand
 ) -> tuple[Quota, Turn]:
-    book = _book(quota, hosted, errand)
+    book = _book(quota, limited, errand)
     behind = [quota.closed_until, quota.fresh_until if bulk else None]
     grant = book.take(
         now.timestamp(),
@@ -149,22 +151,22 @@ def _taken(
     if not grant.booked:
         tail = "bulk_tail" if bulk else "fresh_tail"
         at = max(at, getattr(quota, tail) or at)
-        update[tail] = at + count * max(timedelta(seconds=rate.window_s / rate.requests) for rate in hosted.rates)
+        update[tail] = at + count * max(timedelta(seconds=rate.window_s / rate.requests) for rate in limited.rates)
     elif not bulk and at > now:
         update["fresh_until"] = max(at, quota.fresh_until or at)
     return quota.model_copy(update=update), Turn(at, grant.booked, book.late_s)
 
 
-def own_limits(hosted: HostedScanner, errand: Errand) -> tuple[Rate, ...]:
+def own_limits(limited: Limited, errand: Errand) -> tuple[Rate, ...]:
     """What holds for one kind of request beside the quota itself.
 
     Submits: as many as can be finished too. Polls: evenly, no more in a minute than the rate comes to.
     """
-    if errand is Errand.SUBMIT and hosted.spec.requests_per_scan > 1:
-        each = hosted.spec.requests_per_scan
-        return tuple(Rate(requests=max(1, rate.requests // each), window_s=rate.window_s) for rate in hosted.rates)
+    if errand is Errand.SUBMIT and limited.requests_per_scan > 1:
+        each = limited.requests_per_scan
+        return tuple(Rate(requests=max(1, rate.requests // each), window_s=rate.window_s) for rate in limited.rates)
     if errand is Errand.POLL:
-        return tuple(_evenly(rate) for rate in hosted.rates if rate.window_s > _MINUTE_S)
+        return tuple(_evenly(rate) for rate in limited.rates if rate.window_s > _MINUTE_S)
     return ()
 
 
@@ -175,9 +177,9 @@ def _evenly(rate: Rate) -> Rate:
     return Rate(requests=1, window_s=min(_MINUTE_S / a_minute, _DAY_S))
 
 
-def _book(quota: Quota, hosted: HostedScanner, errand: Errand) -> SlotBook:
+def _book(quota: Quota, limited: Limited, errand: Errand) -> SlotBook:
     taken = {rate: {int(bucket): count for bucket, count in slots.items()} for rate, slots in quota.taken.items()}
-    return SlotBook(hosted.rates, taken, errand.name.lower(), own_limits(hosted, errand))
+    return SlotBook(limited.rates, taken, errand.name.lower(), own_limits(limited, errand))
 
 
 def _dumped(book: SlotBook) -> dict[str, dict[str, int]]:

@@ -8,7 +8,7 @@ from typing import Final
 from scanguard.engine.context import EngineContext
 from scanguard.engine.documents import ScanTask, TaskState
 from scanguard.engine.messages import passed_over, scan_message
-from scanguard.engine.plan import HostedScanner, Progress
+from scanguard.engine.plan import HostedScanner, Limited, Progress
 from scanguard.engine.quota import Errand, Turn
 from scanguard.engine.slots import SlotBook
 from scanguard.engine.store import Stored
@@ -32,12 +32,14 @@ class Turns:
             hosted = self._context.host.scanner(task.instance)
         except ScanguardError:
             return None  # the step itself says what is wrong with the instance
-        if self._context.now() >= task.deadline or await is_now(self._context, hosted, task.slot):
+        if self._context.now() >= task.deadline or await is_now(self._context, hosted.limited, task.slot):
             return None
         count = requests_of(task, hosted)
         if count == 0:
             return None
-        turn = await self._context.quotas.take(hosted, count, bulk=task.priority is Lane.BULK, errand=_errand(task))
+        turn = await self._context.quotas.take(
+            hosted.limited, count, bulk=task.priority is Lane.BULK, errand=_errand(task)
+        )
         if turn.booked and turn.at <= self._context.now():
             return None
         return await self._postpone(stored, hosted, turn, count)
@@ -54,10 +56,10 @@ class Turns:
         try:
             await self._context.store.replace(stored, waiting, due)
         except ConflictError:
-            await self._context.quotas.give_back(hosted, turn, count, _errand(task))
+            await self._context.quotas.give_back(hosted.limited, turn, count, _errand(task))
             return []  # somebody else has the task in hand
         if turn.booked and not keeps:
-            await self._context.quotas.give_back(hosted, turn, count, _errand(task))
+            await self._context.quotas.give_back(hosted.limited, turn, count, _errand(task))
         self._context.observe(Progress("", task.digest, task.instance, "waiting", f"for its turn, {at:%H:%M:%S} UTC"))
         return [Outgoing(scan_message(waiting), at), *passed_over(waiting, self._context.now())]
 
@@ -69,12 +71,12 @@ def _errand(task: ScanTask) -> Errand:
     return Errand.POLL if task.ticket_requests is None else Errand.RESULT
 
 
-async def is_now(context: EngineContext, hosted: HostedScanner, slot: datetime | None) -> bool:
+async def is_now(context: EngineContext, limited: Limited, slot: datetime | None) -> bool:
     """Whether a slot that was booked before is this moment."""
-    if slot is None or not hosted.rates:
+    if slot is None or not limited.rates:
         return False
-    late = timedelta(seconds=SlotBook(hosted.rates, {}).late_s)
-    return slot <= context.now() <= slot + late and not await context.quotas.is_closed(hosted.base)
+    late = timedelta(seconds=SlotBook(limited.rates, {}).late_s)
+    return slot <= context.now() <= slot + late and not await context.quotas.is_closed(limited.name)
 
 
 def _deadline(task: ScanTask, hosted: HostedScanner, turn: Turn) -> datetime:

@@ -23,6 +23,7 @@ from scanguard.hooks.surroundings import (
     SecretStore,
     SecretStoreSpec,
 )
+from scanguard.hooks.sweeps import Sweep, SweepPage, SweepSpec
 
 __all__ = [
     "API_VERSION",
@@ -52,6 +53,9 @@ __all__ = [
     "SecretStoreSpec",
     "Sink",
     "SinkSpec",
+    "Sweep",
+    "SweepPage",
+    "SweepSpec",
     "Ticket",
     "hookimpl",
     "hookspec",

@@ -21,6 +21,7 @@ from scanguard.hooks.surroundings import (
     RegistryCredentialSpec,
     SecretStoreSpec,
 )
+from scanguard.hooks.sweeps import SweepSpec
 
 API_VERSION: Final = 1
 """Version of this API. A plugin module says which it was written for: ``scanguard_api_version = 1``."""
@@ -66,6 +67,10 @@ class Hooks:
         """Offer platforms: places that run deployments and can describe them."""
 
     @hookspec
+    def scanguard_sweeps(self) -> Iterable[SweepSpec]:
+        """Offer periodic jobs: inventories, clearing up, events that others failed to deliver."""
+
+    @hookspec
     def scanguard_event_sources(self) -> Iterable[EventSourceSpec]:
         """Offer event sources: kinds of event that are understood."""
 
@@ -103,5 +108,6 @@ class Catalog:
     registry_credentials: Mapping[str, RegistryCredentialSpec]
     secret_stores: Mapping[str, SecretStoreSpec]
     commands: Mapping[str, CommandSpec]
+    sweeps: Mapping[str, SweepSpec] = field(default_factory=dict)
     backends: Mapping[str, BackendSpec] = field(default_factory=dict)
     observers: Mapping[str, ObserverSpec] = field(default_factory=dict)

@@ -56,7 +56,8 @@ class SweepSpec:
         name: The plugin's name in the configuration; several kinds of record may share it, and then their config.
         every: How often it starts, from the instance's configuration; None switches it off.
         owns: For a job that lists all: whether a resource id is of those that it lists.
-        quota: Limits its requests, all workers together; each page counts as ``requests_per_page``.
+        quota: Limits its requests, all workers together, unless the configuration of the instance says otherwise; each
+            page counts as ``requests_per_page``.
     """
 
     name: str

@@ -19,8 +19,17 @@ from scanguard.settings.problems import problem, refuse, validation_problems
 from scanguard.settings.schema import BackendChoice, Instance, Policy, Settings
 from scanguard.settings.source import Document, KeyPath
 
-KINDS: Final = {"scanner": "scanners", "sink": "sinks", "notifier": "notifiers", "platform": "platforms"}
+KINDS: Final = {
+    "scanner": "scanners",
+    "sink": "sinks",
+    "notifier": "notifiers",
+    "platform": "platforms",
+    "sweep": "sweeps",
+}
 """Kinds an instance can be of, and where the catalogue has them."""
+
+_SUITABLE: Final = {"quota": ("scanner", "platform", "sweep"), "profiles": ("scanner",)}
+"""Kinds that have some of the keys that every instance may have."""
 
 FindProblem = Callable[[str, tuple[str, ...]], PluginError | None]
 """Why no loaded plugin of these kinds has this name; None when one does."""
@@ -37,7 +46,7 @@ class BoundInstance:
     fingerprint: str
     """Hex; depends on the options that change a scan's result."""
     rates: tuple[Rate, ...] = ()
-    """The quota that the configuration gives a scanner; empty leaves it to the plugin."""
+    """The quota that the configuration gives it; empty leaves it to the plugin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +119,10 @@ class _Binder:
         if not specs:
             self._missing(instance.plugin, tuple(KINDS), path)
             return
-        for key in ("quota", "profiles"):
-            if getattr(instance, key) and "scanner" not in specs:
-                what = f"only scanners have {key}, and {instance.plugin} is none"
+        for key, kinds in _SUITABLE.items():
+            if getattr(instance, key) and specs.keys().isdisjoint(kinds):
+                whose = " and ".join(f"{kind}s" for kind in kinds)
+                what = f"only {whose} have {key}, and {instance.plugin} is none"
                 self.problems.append(problem(self._document, (*path, key), what))
         self._bind(name, instance, specs, instance.options, path)
         for profile, options in instance.profiles.items():

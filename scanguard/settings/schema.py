@@ -64,8 +64,8 @@ class Instance(Plugged):
     quota: Annotated[tuple[RateText, ...], BeforeValidator(_as_list)] = Field(
         default=(),
         max_length=4,
-        description="Requests this scanner may be sent, by all workers together, such as `[300/h, 30/m]`. "
-        "Default: what its plugin says.",
+        description="Requests that may be sent to this scanner or platform, by all workers together, such as "
+        "`[300/h, 30/m]`. Default: what its plugin says.",
     )
     profiles: Mapping[Name, Mapping[str, Any]] = Field(
         default={},

@@ -59,6 +59,7 @@ class RecordExport(logging.Handler):
             found["scanguard.correlation_id"] = about["correlation_id"]
         if about.get("exception_type"):
             found |= {"exception.type": about["exception_type"], "exception.stacktrace": record.exc_text or ""}
+            found.setdefault("Component", record.name.removeprefix("scanguard.").removeprefix("plugin."))
             last = (record.exc_text or "").rpartition("\n")[2]
             found["exception.message"] = last.removeprefix(f"{about['exception_type']}: ")
         return found

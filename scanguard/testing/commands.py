@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from scanguard.app import Accepted, AppOptions, Progress
 from scanguard.app.dead_letters import DeadLetterDesk
+from scanguard.app.sweeps import SweepDesk
 from scanguard.cli.context import CliContext
 from scanguard.cli.root import cli
 from scanguard.hooks import PluginContext
@@ -46,6 +47,7 @@ class FakeApplication:
     worked: list[tuple[tuple[str, ...] | None, bool]] = field(default_factory=list)
     is_open: bool = False
     context: PluginContext | None = None
+    rig: Rig | None = None
 
     @property
     def backend(self) -> Backend:
@@ -89,6 +91,11 @@ class FakeApplication:
     def dead_letters(self) -> DeadLetterDesk:
         """What the backend in memory holds."""
         return DeadLetterDesk(Rig(memory=self.memory).engine.context)
+
+    @property
+    def sweeps(self) -> SweepDesk:
+        """What the backend in memory holds, and the jobs of ``rig``, if one is given."""
+        return SweepDesk(self.backend, (self.rig or Rig(memory=self.memory)).engine.context.host)
 
     async def accept(self, payload: bytes, *, lane: Lane = Lane.FRESH) -> Accepted:
         """Note the payload; accept every canned verdict unless told otherwise."""

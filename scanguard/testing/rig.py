@@ -7,7 +7,6 @@ time and without waiting, so a test can kill it between any two port calls and s
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,25 +19,21 @@ from scanguard.engine.documents import Assessment, OutboxItem, assessment_id
 from scanguard.engine.engine import Engine
 from scanguard.engine.limits import EngineLimits
 from scanguard.engine.messages import sweep_message
-from scanguard.engine.plan import Hosted, HostedPolicy, HostedScanner, NoticeRule, Plan, PolicyRef
-from scanguard.errors import BackendError, ImageNotFoundError, PluginMissingError, ScanError, ScanguardError
-from scanguard.hooks import Notice, PluginConfig, PolicyInput, ScannerSpec, ScanRequest, Ticket
+from scanguard.engine.plan import NoticeRule, Plan, PolicyRef
+from scanguard.errors import BackendError, ScanError, ScanguardError
+from scanguard.hooks import Notice, ScanRequest, Ticket
 from scanguard.model.deployment import Container, Deployment, Event
 from scanguard.model.finding import Finding, Package
-from scanguard.model.image import Platform, ResolvedImage
+from scanguard.model.image import Platform
 from scanguard.model.rate import Rate
 from scanguard.model.report import Coverage, CoverageItem, CoverageStatus, ScannerInfo, ScanReport
 from scanguard.model.severity import Severity
-from scanguard.model.verdict import Outcome, PolicyDecision, Reason, Verdict
+from scanguard.model.verdict import Verdict
 from scanguard.ports import ALL_LANES, Delivery, Lane, Message, MessageKind, Outgoing, Receipt
 from scanguard.testing.memory import Crash, MemoryBackend
+from scanguard.testing.rig_host import RigHost, RigSweep
 
 VISIBILITY_S = 60.0
-
-
-def digest_of(name: str) -> str:
-    """A digest that stands for an image's name."""
-    return "sha256:" + hashlib.sha256(name.encode()).hexdigest()
 
 
 @dataclass
@@ -151,34 +146,6 @@ class RigDestination:
         return Receipt("rig", notice.key, self.rig.memory.clock.now())
 
 
-class RigPolicy:
-    """Fails an image with findings, leaves unknown one with gaps or without a report."""
-
-    async def evaluate(self, subject: PolicyInput) -> PolicyDecision:
-        """Decide."""
-        merged = subject.merged
-        if merged is not None and merged.findings:
-            ids = tuple(item.finding.id for item in merged.findings)
-            return _decision(Outcome.FAIL, "it has findings", ids)
-        if merged is None or any(not coverage.is_complete for coverage in merged.coverage.values()):
-            return _decision(Outcome.UNKNOWN, "nobody looked everywhere")
-        return PolicyDecision(outcome=Outcome.PASS)
-
-    async def aclose(self) -> None:
-        """Nothing to close."""
-
-
-class AlwaysPass:
-    """Passes everything, whatever was looked at."""
-
-    async def evaluate(self, subject: PolicyInput) -> PolicyDecision:
-        """Decide."""
-        return PolicyDecision(outcome=Outcome.PASS)
-
-    async def aclose(self) -> None:
-        """Nothing to close."""
-
-
 class Rig:
     """One engine, restartable, and everything around it."""
 
@@ -200,6 +167,8 @@ class Rig:
         self.missing_images, self.retagged = set[str](), dict[str, str]()
         self.scan_timeout_s = 1800.0
         self.poll_many = 0
+        self.sweeps: dict[str, RigSweep] = {}
+        self.ignored: dict[str, str] = {}
         self.rates: tuple[Rate, ...] = ()
         self.plan = Plan(
             chain="rig",
@@ -228,6 +197,10 @@ class Rig:
             containers=tuple(Container(name=f"c{number}", image=image) for number, image in enumerate(images)),
             seen_at=self.memory.clock.now(),
         )
+
+    def vanish(self, resource: str) -> None:
+        """The platform runs it no more."""
+        del self.deployments[resource.lower()]
 
     async def announce(
         self, resource: str, *, event_id: str | None = None, force: bool = False, lane: Lane = Lane.FRESH
@@ -324,77 +297,6 @@ class Rig:
         return self.memory.records.verdicts[assessment]
 
 
-class RigHost:
-    """What the engine asks of plugins."""
-
-    def __init__(self, rig: Rig) -> None:
-        self._rig = rig
-
-    def plan(self, deployment: Deployment) -> Plan:
-        """The one chain."""
-        return self._rig.plan
-
-    def scanner(self, instance: str) -> HostedScanner:
-        """A scripted scanner."""
-        scanner = self._rig.scanners.get(instance)
-        if scanner is None:
-            raise PluginMissingError(f"there is no scanner {instance}")
-        spec = ScannerSpec(
-            name="rig",
-            config=PluginConfig,
-            build=lambda config, context: scanner,
-            scan_timeout_s=self._rig.scan_timeout_s,
-            poll_many=self._rig.poll_many,
-            requests_per_scan=1 + sum(stage or 1 for stage in self._rig.scanners[instance].stages),
-        )
-        return HostedScanner(instance, spec, "options", lambda: scanner, self._rig.rates)
-
-    def sink(self, instance: str) -> Hosted:
-        """The sink."""
-        return Hosted(instance, self._rig.sink.write, 10.0)
-
-    def notifier(self, instance: str) -> Hosted:
-        """The notifier."""
-        return Hosted(instance, self._rig.notifier.write, 10.0)
-
-    def policy(self, ref: PolicyRef) -> HostedPolicy:
-        """The policy; the one named ``always-pass`` passes everything."""
-        return HostedPolicy(ref.name, AlwaysPass() if ref.name == "always-pass" else RigPolicy(), 10.0)
-
-    async def describe(self, resource_id: str) -> Deployment | None:
-        """What was deployed last."""
-        if self._rig.describe_faults:
-            raise self._rig.describe_faults.pop(0)
-        found = self._rig.deployments.get(resource_id.lower())
-        return replace_seen(found, self._rig) if found else None
-
-    async def resolve(self, name: str, platform: Platform | None) -> ResolvedImage:
-        """Every name has a digest of its own, unless it is missing."""
-        if self._rig.resolve_faults:
-            raise self._rig.resolve_faults.pop(0)
-        if name in self._rig.missing_images:
-            raise ImageNotFoundError(f"there is no image {name}", target=name)
-        return ResolvedImage(
-            name=name,
-            source=f"oci:{name}",
-            reference=None,
-            digest=digest_of(self._rig.retagged.get(name, name).partition("@")[0]),
-            platform=platform or Platform(),
-            resolved_at=self._rig.memory.clock.now(),
-        )
-
-
-def replace_seen(deployment: Deployment, rig: Rig) -> Deployment:
-    """The same deployment, seen now."""
-    return deployment.model_copy(update={"seen_at": rig.memory.clock.now()})
-
-
 def _finding(name: str) -> Finding:
     package = Package(purl="pkg:generic/thing@1", name="thing", version="1", ecosystem="generic")
     return Finding(id=name, package=package, severity=Severity.HIGH, severity_source="rig")
-
-
-def _decision(outcome: Outcome, message: str, findings: tuple[str, ...] = ()) -> PolicyDecision:
-    return PolicyDecision(
-        outcome=outcome, reasons=(Reason(policy="rig", outcome=outcome, message=message, findings=findings),)
-    )

@@ -24,7 +24,8 @@ from scanguard.model.rate import Rate
 from scanguard.model.report import CoverageStatus
 from scanguard.model.verdict import Outcome, ScannerStatus
 from scanguard.ports import MessageKind, Outgoing, RecordQuery
-from scanguard.testing.rig import Rig, digest_of
+from scanguard.testing.rig import Rig
+from scanguard.testing.rig_host import digest_of
 
 
 async def judged(rig: Rig, resource: str, *images: str, force: bool = False, minutes: float = 240) -> str:

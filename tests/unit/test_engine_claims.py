@@ -10,7 +10,8 @@ from scanguard.engine.messages import assess_message
 from scanguard.model.verdict import Outcome, Verdict
 from scanguard.ports import Lane
 from scanguard.testing.memory import MemoryRecords
-from scanguard.testing.rig import Rig, RigHost
+from scanguard.testing.rig import Rig
+from scanguard.testing.rig_host import RigHost
 
 
 class SlowRecords(MemoryRecords):

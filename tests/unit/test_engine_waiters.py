@@ -9,7 +9,8 @@ from scanguard.engine.documents import Waiter
 from scanguard.engine.engine import Engine
 from scanguard.ports import Row
 from scanguard.testing.memory import MemoryState
-from scanguard.testing.rig import Rig, RigHost
+from scanguard.testing.rig import Rig
+from scanguard.testing.rig_host import RigHost
 
 
 class SlowState(MemoryState):

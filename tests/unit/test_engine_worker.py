@@ -14,7 +14,8 @@ from scanguard.engine.limits import EngineLimits
 from scanguard.engine.worker import Worker
 from scanguard.errors import BackendError
 from scanguard.ports import ALL_LANES, Backend, Message, MessageKind, Outgoing
-from scanguard.testing.rig import Rig, RigHost
+from scanguard.testing.rig import Rig
+from scanguard.testing.rig_host import RigHost
 
 FAST = EngineLimits(backoff_s=0.05, max_backoff_s=0.1, rearm_s=0.2)
 

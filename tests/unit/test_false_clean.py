@@ -10,7 +10,8 @@ from scanguard.errors import ScannerAuthError
 from scanguard.model.image import Platform
 from scanguard.model.verdict import Outcome
 from scanguard.settings.schema import Settings
-from scanguard.testing.rig import Rig, digest_of
+from scanguard.testing.rig import Rig
+from scanguard.testing.rig_host import digest_of
 from scanguard.testing.samples import sample_image
 
 

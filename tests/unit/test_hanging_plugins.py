@@ -15,7 +15,8 @@ from scanguard.engine.limits import EngineLimits
 from scanguard.engine.plan import Hosted, HostedPolicy, HostedScanner, PolicyRef
 from scanguard.errors import ScannerUnavailableError
 from scanguard.model.verdict import Outcome
-from scanguard.testing.rig import Rig, RigHost
+from scanguard.testing.rig import Rig
+from scanguard.testing.rig_host import RigHost
 
 PATIENCE_S = 0.03
 

@@ -15,7 +15,8 @@ from scanguard.engine.engine import Engine
 from scanguard.engine.messages import sweep_message
 from scanguard.model.verdict import Outcome
 from scanguard.ports import ALL_LANES, RecordQuery
-from scanguard.testing.rig import Rig, RigHost, digest_of
+from scanguard.testing.rig import Rig
+from scanguard.testing.rig_host import RigHost, digest_of
 
 STORED = Path(__file__).parent / "data" / "store-v1"
 IMAGES = {

@@ -21,7 +21,8 @@ from scanguard.errors import EventError, NotifyRefusedError, ScannerAuthError, S
 from scanguard.telemetry import events
 from scanguard.telemetry.events import acting
 from scanguard.testing.images import build_image, write_oci_folder
-from scanguard.testing.rig import Rig, RigHost
+from scanguard.testing.rig import Rig
+from scanguard.testing.rig_host import RigHost
 
 GUIDE = (ROOT / "docs" / "telemetry.md").read_text(encoding="utf-8")
 

@@ -30,7 +30,8 @@ from scanguard.telemetry.metrics import MOST_INSTANCES, OTHERS, Recorder, count_
 from scanguard.telemetry.observing import observing
 from scanguard.telemetry.queue_depths import watching_queue
 from scanguard.testing.memory import MemoryBackend
-from scanguard.testing.rig import Rig, RigHost
+from scanguard.testing.rig import Rig
+from scanguard.testing.rig_host import RigHost
 
 
 @dataclass

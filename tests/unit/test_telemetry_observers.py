@@ -85,6 +85,7 @@ async def test_an_observer_gets_safe_spans_events_and_records_and_nothing_of_lib
     assert refused["attributes"]["used"] == "***"
     assert refused["attributes"]["exception.type"] == "ValueError"
     assert refused["attributes"]["exception.message"] == "refused ***"
+    assert refused["attributes"]["Component"] == "careless"
     assert refused["severity_number"] == 17
     assert not [log for log in logs if "library" in log["body"] or "exporter" in log["body"]]
     assert "a library says something" in errors
