@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,9 +16,10 @@ from scanguard.app.backend import opened_backend
 from scanguard.app.dead_letters import DeadLetterDesk
 from scanguard.app.host import PluginHost, Surroundings
 from scanguard.app.metered import metered
+from scanguard.app.reported import reported
 from scanguard.app.sweeps import SweepDesk
 from scanguard.app.triggers import Triggers
-from scanguard.engine.documents import Assessment, AssessmentState, OutboxItem, OutboxState
+from scanguard.engine.documents import Assessment, AssessmentState, OutboxItem, OutboxState, assessment_id
 from scanguard.engine.engine import Engine
 from scanguard.engine.jobs import Job
 from scanguard.engine.limits import EngineLimits
@@ -41,8 +42,11 @@ from scanguard.settings.bind import Bound, BoundInstance, bind, fingerprint
 from scanguard.settings.load import ConfigText, load_settings
 from scanguard.settings.problems import nearest
 from scanguard.settings.schema import EngineSettings, Settings
+from scanguard.telemetry.events import audit
 from scanguard.telemetry.metrics import count_events
+from scanguard.telemetry.observing import observing
 from scanguard.telemetry.queue_depths import watching_queue
+from scanguard.telemetry.traces import span
 
 DATA_VARIABLE: Final = "SCANGUARD_DATA_DIR"
 LOCAL_SCHEMES: Final = ("oci", "oci-archive", "docker-archive")
@@ -88,8 +92,11 @@ class Accepted:
 class App:
     """A loaded configuration, its plugins and a backend; open while in ``async with``."""
 
-    def __init__(self, plugins: Plugins, bound: Bound, host: PluginHost, data_dir: Path) -> None:
+    def __init__(
+        self, plugins: Plugins, bound: Bound, host: PluginHost, data_dir: Path, environ: Mapping[str, str]
+    ) -> None:
         self.plugins = plugins
+        self._environ = environ
         self._bound = bound
         self._host = host
         self._data_dir = data_dir
@@ -118,7 +125,7 @@ class App:
                 scanners=tuple(_scanner(name, bound, plugins) for name in dict.fromkeys(options.scanners)),
             )
         )
-        return cls(plugins, bound, host, data_dir)
+        return cls(plugins, bound, host, data_dir, options.environ)
 
     async def __aenter__(self) -> Self:
         """Open the backend that the configuration chooses."""
@@ -145,6 +152,14 @@ class App:
         """The configuration, as it is written."""
         return self._bound.settings
 
+    def observed(self) -> AbstractContextManager[None]:
+        """Send traces, metrics and events meanwhile, where the environment wants them; flush at the end.
+
+        Entered once, by a process that works for long, before it takes work in hand. Raises ConfigError for a variable
+        that makes no sense.
+        """
+        return observing(self._environ, self.plugins.catalog.observers.values())
+
     def plugin_context(self, instance: str) -> PluginContext:
         """What an object of this name is lent; for commands of plugins."""
         return self._host.context(instance)
@@ -157,8 +172,10 @@ class App:
 
     async def accept(self, payload: bytes, *, lane: Lane = Lane.FRESH) -> Accepted:
         """Take events in; durable when it returns. Raises EventError for a payload that is no event at all."""
-        messages, accepted = self._prepared(payload, lane)
-        await self._send(messages)
+        with span("accept events", "server", component="intake") as working:
+            messages, accepted = self._prepared(payload, lane)
+            working.set({f"scanguard.{outcome}": amount for outcome, amount in _amounts(accepted).items()})
+            await self._send(messages)
         _count(accepted)
         return accepted
 
@@ -167,7 +184,9 @@ class App:
 
         Needs no open backend. Raises EventError for a payload that is no event at all.
         """
-        messages, accepted = self._prepared(payload, lane)
+        with span("accept events", "server", component="intake") as working:
+            messages, accepted = self._prepared(payload, lane)
+            working.set({f"scanguard.{outcome}": amount for outcome, amount in _amounts(accepted).items()})
         _count(accepted)
         return messages, accepted
 
@@ -180,7 +199,7 @@ class App:
                 skipped.append(why)
             else:
                 taken.append(event)
-        messages = [intake_message(event, lane) for event in taken]
+        messages = _intake_messages(taken, lane)
         return messages, Accepted(tuple(one.id for one in messages), tuple(skipped), parsed.rejected)
 
     async def accept_images(self, names: Sequence[str], *, force: bool = False) -> tuple[str, ...]:
@@ -196,10 +215,13 @@ class App:
             )
             for name in names
         ]
-        return await self._send([intake_message(event, Lane.FRESH, force=force) for event in events])
+        return await self._send(_intake_messages(events, Lane.FRESH, force=force), force=force)
 
-    async def _send(self, messages: Sequence[Message]) -> tuple[str, ...]:
+    async def _send(self, messages: Sequence[Message], *, force: bool = False) -> tuple[str, ...]:
         await self.backend.queue.send([Outgoing(message) for message in messages])
+        if force:
+            for message in messages:
+                audit("rescan.force", message.body["event"]["resource_id"], "done", scan=message.id)
         return tuple(message.id for message in messages)
 
     @property
@@ -252,7 +274,7 @@ class App:
 
     def _engine(self, progress: Callable[[Progress], None] | None = None, *, runs_jobs: bool = True) -> Engine:
         limits = _limits(self._bound.settings.engine)
-        return Engine(self.backend, self._host, limits=limits, observe=metered(progress), runs_jobs=runs_jobs)
+        return Engine(self.backend, self._host, limits=limits, observe=metered(reported(progress)), runs_jobs=runs_jobs)
 
     async def _is_settled(self, assessment: str) -> bool:
         stored = await Store(self.backend.state).get(Assessment, assessment)
@@ -302,7 +324,15 @@ class App:
 
 
 def _count(accepted: Accepted) -> None:
-    count_events(accepted=len(accepted.ids), skipped=len(accepted.skipped), rejected=len(accepted.rejected))
+    count_events(**_amounts(accepted))
+
+
+def _amounts(accepted: Accepted) -> dict[str, int]:
+    return {
+        "accepted": len(accepted.ids),
+        "skipped": len(accepted.skipped),
+        "rejected": len(accepted.rejected),
+    }
 
 
 def data_folder(options: AppOptions) -> Path:
@@ -362,3 +392,23 @@ def _checked_name(name: str) -> str:
         return f"{scheme}:{Path(path).absolute()}"
     ImageReference.parse(name)
     return name
+
+
+def _intake_messages(events: Sequence[Event], lane: Lane, *, force: bool = False) -> list[Message]:
+    alone = len(events) == 1
+    return [
+        intake_message(event, lane, force=force, traceparent=_begun_trace(event, is_alone=alone)) for event in events
+    ]
+
+
+def _begun_trace(event: Event, *, is_alone: bool) -> str:
+    """The trace of what follows from an event: the caller's, or, of many events at once, one of its own."""
+    about = {
+        "messaging.system": "scanguard",
+        "messaging.operation.type": "send",
+        "messaging.operation.name": "send intake",
+        "scanguard.assessment": assessment_id(event),
+        "scanguard.event.type": event.type,
+    }
+    with span("send intake", "producer", about, is_root=not is_alone) as working:
+        return working.traceparent
