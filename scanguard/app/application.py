@@ -221,7 +221,7 @@ class App:
         await self.backend.queue.send([Outgoing(message) for message in messages])
         if force:
             for message in messages:
-                audit("rescan.force", message.body["event"]["resource_id"], "done", scan=message.id)
+                audit("rescan.force", _resource_of(message), "done", scan=message.id)
         return tuple(message.id for message in messages)
 
     @property
@@ -399,6 +399,10 @@ def _intake_messages(events: Sequence[Event], lane: Lane, *, force: bool = False
     return [
         intake_message(event, lane, force=force, traceparent=_begun_trace(event, is_alone=alone)) for event in events
     ]
+
+
+def _resource_of(intake: Message) -> str:
+    return Event.model_validate(intake.body["event"]).resource_id
 
 
 def _begun_trace(event: Event, *, is_alone: bool) -> str:
