@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from scanguard.errors import ScanguardError
 from scanguard_function.configuration import load_app
+from scanguard_function.telemetry import observe
 
 if TYPE_CHECKING:
     from scanguard.app import App
@@ -47,7 +48,9 @@ class Process:
         environ = os.environ if environ is None else environ
         _quieten()
         try:
-            return cls(load_app(environ, folder), environ=environ)
+            app = load_app(environ, folder)
+            observe(app)
+            return cls(app, environ=environ)
         except ScanguardError as exc:
             problems = (exc.message, *getattr(exc, "problems", ()))
         except Exception as exc:  # a broken installation is told, too
