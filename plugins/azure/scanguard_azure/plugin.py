@@ -3,45 +3,103 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any
 
-from scanguard.hooks import PluginContext, RegistryCredentialSpec, SecretStore, SecretStoreSpec, hookimpl
-from scanguard.oci.credentials import CredentialSource
+from scanguard import BackendSpec, RegistryCredentialSpec, SecretStoreSpec, SinkSpec, SweepSpec, hookimpl
 from scanguard_azure.registry.config import AcrConfig
+from scanguard_azure.results_config import SWEEP_EVERY, ResultsConfig
+from scanguard_azure.storage_config import StorageConfig
 from scanguard_azure.vault.config import KeyVaultConfig
+
+if TYPE_CHECKING:
+    from scanguard import Backend, CredentialSource, PluginContext, SecretStore, Sink, Sweep
 
 scanguard_api_version = 1
 
 
-@hookimpl
-def scanguard_secret_stores() -> Iterable[SecretStoreSpec]:
-    """Offer Key Vault."""
-    yield SecretStoreSpec(
-        name="keyvault",
-        config=KeyVaultConfig,
-        build=_build_vault,
-        description="Azure Key Vault: vault/secret[/version]",
-    )
+def _storage(config: Any, context: PluginContext) -> AbstractAsyncContextManager[Backend]:  # noqa: ANN401  # StorageConfig
+    from scanguard_azure.storage_backend import open_storage  # noqa: PLC0415  # when it is used
+
+    return open_storage(config, context)
 
 
 @hookimpl
-def scanguard_registry_credentials() -> Iterable[RegistryCredentialSpec]:
-    """Offer Azure's registries; they are allowed by name, so they come before whoever happens to be logged in here."""
-    yield RegistryCredentialSpec(
-        name="azure_acr",
-        config=AcrConfig,
-        build=_build_acr,
-        description="Azure container registries, with our own identity",
-        priority=50,
+def scanguard_backends() -> Iterable[BackendSpec]:
+    """The backend."""
+    yield BackendSpec(
+        name="azure_storage",
+        config=StorageConfig,
+        open=_storage,
+        description="Azure Storage: queues, tables and blobs of one account, for any number of workers.",
     )
 
 
-def _build_vault(config: KeyVaultConfig, context: PluginContext) -> SecretStore:
-    from scanguard_azure.vault.store import KeyVaultSecrets  # noqa: PLC0415  # plugins are imported at every start
+def _results(config: Any, context: PluginContext) -> Sink:  # noqa: ANN401  # ResultsConfig
+    from scanguard_azure.results_sink import AzureResultsSink  # noqa: PLC0415  # when it is used
+
+    return AzureResultsSink(config, context)
+
+
+@hookimpl
+def scanguard_sinks() -> Iterable[SinkSpec]:
+    """The sink."""
+    yield SinkSpec(
+        name="azure_results",
+        config=ResultsConfig,
+        build=_results,
+        description="Azure Storage: every verdict as JSON blobs and as rows of two tables.",
+    )
+
+
+def _retention(config: Any, context: PluginContext) -> Sweep:  # noqa: ANN401  # ResultsConfig
+    from scanguard_azure.results_sweep import ResultsSweep  # noqa: PLC0415  # when it is used
+
+    return ResultsSweep(config, context)
+
+
+@hookimpl
+def scanguard_sweeps() -> Iterable[SweepSpec]:
+    """The periodic jobs."""
+    yield SweepSpec(
+        name="azure_results",
+        config=ResultsConfig,
+        build=_retention,
+        every=lambda config: SWEEP_EVERY if config.retention else None,
+        description="Azure Storage: removes results older than the retention.",
+    )
+
+
+def _vault(config: Any, context: PluginContext) -> SecretStore:  # noqa: ANN401  # KeyVaultConfig
+    from scanguard_azure.vault.store import KeyVaultSecrets  # noqa: PLC0415  # when it is used
 
     return KeyVaultSecrets(config, context)
 
 
-def _build_acr(config: AcrConfig, context: PluginContext) -> CredentialSource:
-    from scanguard_azure.registry.credentials import AcrCredentials  # noqa: PLC0415  # as above
+@hookimpl
+def scanguard_secret_stores() -> Iterable[SecretStoreSpec]:
+    """The secret store."""
+    yield SecretStoreSpec(
+        name="keyvault",
+        config=KeyVaultConfig,
+        build=_vault,
+        description="Azure Key Vault: vault/secret[/version]",
+    )
+
+
+def _registries(config: Any, context: PluginContext) -> CredentialSource:  # noqa: ANN401  # AcrConfig
+    from scanguard_azure.registry.credentials import AcrCredentials  # noqa: PLC0415  # when it is used
 
     return AcrCredentials(config, context)
+
+
+@hookimpl
+def scanguard_registry_credentials() -> Iterable[RegistryCredentialSpec]:
+    """The registry credentials; they are allowed by name, so they come before whoever happens to be logged in here."""
+    yield RegistryCredentialSpec(
+        name="azure_acr",
+        config=AcrConfig,
+        build=_registries,
+        description="Azure container registries, with our own identity",
+        priority=50,
+    )
