@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
-from scanguard import BackendSpec, hookimpl
+from scanguard import BackendSpec, SinkSpec, SweepSpec, hookimpl
+from scanguard_azure.results_config import SWEEP_EVERY, ResultsConfig
 from scanguard_azure.storage_config import StorageConfig
 
 if TYPE_CHECKING:
-    from scanguard import Backend, PluginContext
+    from scanguard import Backend, PluginContext, Sink, Sweep
 
 scanguard_api_version = 1
 
@@ -29,4 +30,39 @@ def scanguard_backends() -> Iterable[BackendSpec]:
         config=StorageConfig,
         open=_storage,
         description="Azure Storage: queues, tables and blobs of one account, for any number of workers.",
+    )
+
+
+def _results(config: Any, context: PluginContext) -> Sink:  # noqa: ANN401  # ResultsConfig
+    from scanguard_azure.results_sink import AzureResultsSink  # noqa: PLC0415  # when it is used
+
+    return AzureResultsSink(config, context)
+
+
+@hookimpl
+def scanguard_sinks() -> Iterable[SinkSpec]:
+    """The sink."""
+    yield SinkSpec(
+        name="azure_results",
+        config=ResultsConfig,
+        build=_results,
+        description="Azure Storage: every verdict as JSON blobs and as rows of two tables.",
+    )
+
+
+def _retention(config: Any, context: PluginContext) -> Sweep:  # noqa: ANN401  # ResultsConfig
+    from scanguard_azure.results_sweep import ResultsSweep  # noqa: PLC0415  # when it is used
+
+    return ResultsSweep(config, context)
+
+
+@hookimpl
+def scanguard_sweeps() -> Iterable[SweepSpec]:
+    """The periodic jobs."""
+    yield SweepSpec(
+        name="azure_results",
+        config=ResultsConfig,
+        build=_retention,
+        every=lambda config: SWEEP_EVERY if config.retention else None,
+        description="Azure Storage: removes results older than the retention.",
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from scanguard import BackendError, Lane, PluginContext
 from scanguard_azure.identity import Identity
+from scanguard_azure.storage_account import AccountConfig
 from scanguard_azure.storage_config import StorageConfig
 from scanguard_azure.storage_errors import MISSING_CODES, as_backend_error, code_of, unreadable
 
@@ -24,15 +25,51 @@ PIECE_BYTES: Final = 1024 * 1024
 """Larger documents are sent in blocks, which are nothing before the last: aiohttp warns of longer bodies."""
 
 
-class StorageClients:
-    """Gives calls a client of a table, a queue or the container; close it with :meth:`aclose`."""
+class AccountClients:
+    """The clients of an account's services; ``options`` are laid over theirs. Close them with :meth:`aclose`."""
 
-    def __init__(self, config: StorageConfig, context: PluginContext) -> None:
-        self.config = config
+    def __init__(self, config: AccountConfig, context: PluginContext, **options: Any) -> None:  # noqa: ANN401  # Azure's own
+        self._account = config
         self._context = context
+        self._options = options
         self._identity = Identity(config)
         self._lock = asyncio.Lock()
         self._services: dict[str, Any] = {}
+
+    async def service(self, kind: str) -> Any:  # noqa: ANN401  # one of three clients
+        """The client of ``blob``, ``queue`` or ``table``. BackendError when the connection string is none."""
+        async with self._lock:
+            if kind not in self._services:
+                self._services[kind] = await self._opened(kind)
+            return self._services[kind]
+
+    async def aclose(self) -> None:
+        """Close every client that was made."""
+        services, self._services = self._services, {}
+        for service in services.values():
+            await service.close()
+        await self._identity.aclose()
+
+    async def _opened(self, kind: str) -> Any:  # noqa: ANN401  # one of three clients
+        config = self._account
+        client, options = _client_of(kind, config)
+        options |= self._options
+        if config.connection_string is None:
+            return client(config.endpoint(kind), credential=self._identity.credential, **options)
+        secret = await self._context.secret(config.connection_string)
+        try:
+            return client.from_connection_string(secret.get_secret_value(), **options)
+        except ValueError as exc:
+            text = f"{config.connection_string} holds no connection string of a storage account"
+            raise BackendError(text) from exc
+
+
+class StorageClients(AccountClients):
+    """Gives the backend's calls a client of a table, a queue or the container."""
+
+    def __init__(self, config: StorageConfig, context: PluginContext) -> None:
+        super().__init__(config, context)
+        self.config = config
         self._clients: dict[tuple[str, str], Any] = {}
 
     async def table(self, name: str, call: Callable[[TableClient], Awaitable[T]]) -> T:
@@ -52,10 +89,8 @@ class StorageClients:
 
     async def aclose(self) -> None:
         """Close every client that was made."""
-        services, self._services, self._clients = self._services, {}, {}
-        for service in services.values():
-            await service.close()
-        await self._identity.aclose()
+        self._clients = {}
+        await super().aclose()
 
     async def _called(
         self, service: str, name: str, create: Callable[[], Awaitable[Any]], call: Callable[[], Awaitable[T]]
@@ -79,23 +114,9 @@ class StorageClients:
         """The client of a table, queue or container; all of one service share its connections."""
         found = self._clients.get((kind, name))
         if found is None:
-            async with self._lock:
-                service = self._services.get(kind) or await self._opened(kind)
-                self._services[kind] = service
-                found = self._clients[kind, name] = getattr(service, f"get_{kind}_client")(name)
+            service = await self.service("blob" if kind == "container" else kind)
+            found = self._clients[kind, name] = getattr(service, f"get_{kind}_client")(name)
         return found
-
-    async def _opened(self, kind: str) -> Any:  # noqa: ANN401  # one of three clients
-        client, options = _client_of(kind, self.config)
-        if self.config.connection_string is None:
-            service = "blob" if kind == "container" else kind
-            return client(self.config.endpoint(service), credential=self._identity.credential, **options)
-        secret = await self._context.secret(self.config.connection_string)
-        try:
-            return client.from_connection_string(secret.get_secret_value(), **options)
-        except ValueError as exc:
-            text = f"{self.config.connection_string} holds no connection string of a storage account"
-            raise BackendError(text) from exc
 
 
 async def _made(create: Callable[[], Awaitable[Any]]) -> None:
@@ -107,7 +128,7 @@ async def _made(create: Callable[[], Awaitable[Any]]) -> None:
         return  # another was faster
 
 
-def _client_of(kind: str, config: StorageConfig) -> tuple[Any, dict[str, Any]]:
+def _client_of(kind: str, config: AccountConfig) -> tuple[Any, dict[str, Any]]:
     """A service's client class, and options that bound its time: by themselves they wait for minutes."""
     options: dict[str, Any] = {
         "connection_timeout": config.connect_timeout_s,
@@ -129,7 +150,7 @@ def _client_of(kind: str, config: StorageConfig) -> tuple[Any, dict[str, Any]]:
     return BlobServiceClient, {**options, **sizes, **_storage_retry(config)}
 
 
-def _storage_retry(config: StorageConfig) -> dict[str, Any]:
+def _storage_retry(config: AccountConfig) -> dict[str, Any]:
     return {
         "retry_total": config.retries,
         "initial_backoff": BACKOFF_S,
