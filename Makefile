@@ -10,7 +10,7 @@ export MAKE_GOAL = $(firstword $(MAKECMDGOALS))
 PYTEST_ARGS ?=
 SOAK_ARGS ?= --deployments 5000 --digests 500 --shared 1000 --workers 4 --kills 60 --kill-every-s 2 --batches 10
 
-.PHONY: help demo test check format integration bench soak lock docs wheels clean set-up set-up-run
+.PHONY: help demo test check format integration bench soak lock docs wheels clean set-up set-up-run infra-lint
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,9 @@ soak: set-up ## Kill workers at random while they judge 5,000 deployments, then 
 
 lock: set-up ## Write constraints.txt anew: exact versions for every supported Python, no addresses.
 	$(BIN)/python tools/lock.py
+
+infra-lint: set-up ## Check infra/ with checkov (installed into a cache the first time: a minute, 300 MB).
+	$(BIN)/python tools/infra_lint.py
 
 docs: set-up ## Build the documentation site into build/docs; a warning, such as a link that leads nowhere, fails it.
 	rm -rf build/docs

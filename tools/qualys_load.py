@@ -63,7 +63,15 @@ class Scene:
 
 
 SCENES: Final = {
-    "platform": Scene("platform API at its limits", scans=1_050, latency_s=200.0),
+    "platform": Scene(
+        "platform API at its limits",
+        scans=1_100,
+        latency_s=180.0,
+        limits=("5000/m",),
+        poll_batch=20,
+        speed=1.0,
+        for_s=1800.0,
+    ),
     "hourly": Scene("300 an hour", limits=("300/h", "30/m"), speed=6.0, for_s=1.25 * 3600.0),
     "faults": Scene("20 % faults, two workers killed with -9", fault_rate=0.2, workers=2, kills=2, speed=12.0),
 }

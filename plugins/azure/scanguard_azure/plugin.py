@@ -3,53 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any
 
-from scanguard.hooks import (
-    DeploymentPlatform,
-    EventSourceSpec,
-    PlatformSpec,
-    PluginContext,
-    Sweep,
-    SweepSpec,
-    hookimpl,
-)
-from scanguard.model.rate import Rate
+from scanguard import BackendSpec, EventSourceSpec, PlatformSpec, SinkSpec, SweepSpec, hookimpl
 from scanguard_azure.acr import accepts_acr, parse_acr
+from scanguard_azure.arm import limits
 from scanguard_azure.arm.config import AzureConfig
 from scanguard_azure.arm.ids import outline, owns, subscription_of
 from scanguard_azure.dead_letters.config import DeadLetterConfig
+from scanguard_azure.results_config import SWEEP_EVERY, ResultsConfig
+from scanguard_azure.storage_config import StorageConfig
+
+if TYPE_CHECKING:
+    from scanguard import Backend, DeploymentPlatform, PluginContext, Sink, Sweep
 
 scanguard_api_version = 1
-READS: Final = (Rate.parse("240/30s"),)
-"""Of each subscription. Azure allows 250 at once and 25 a second after that; the rest is for others with this identity.
 
-A shorter window would allow more, and lose it again: a turn lasts a thirtieth of the window, and a queue that brings
-its message later has lost it.
-"""
-QUERIES: Final = (Rate.parse("60/m"),)
-"""Of Resource Graph, which allows 15 in 5 seconds."""
+
+def _storage(config: Any, context: PluginContext) -> AbstractAsyncContextManager[Backend]:  # noqa: ANN401  # StorageConfig
+    from scanguard_azure.storage_backend import open_storage  # noqa: PLC0415  # when it is used
+
+    return open_storage(config, context)
+
+
+@hookimpl
+def scanguard_backends() -> Iterable[BackendSpec]:
+    """The backend."""
+    yield BackendSpec(
+        name="azure_storage",
+        config=StorageConfig,
+        open=_storage,
+        description="Azure Storage: queues, tables and blobs of one account, for any number of workers.",
+    )
+
+
+def _results(config: Any, context: PluginContext) -> Sink:  # noqa: ANN401  # ResultsConfig
+    from scanguard_azure.results_sink import AzureResultsSink  # noqa: PLC0415  # when it is used
+
+    return AzureResultsSink(config, context)
+
+
+@hookimpl
+def scanguard_sinks() -> Iterable[SinkSpec]:
+    """The sink."""
+    yield SinkSpec(
+        name="azure_results",
+        config=ResultsConfig,
+        build=_results,
+        description="Azure Storage: every verdict as JSON blobs and as rows of two tables.",
+    )
+
+
+def _platform(config: Any, context: PluginContext) -> DeploymentPlatform:  # noqa: ANN401  # AzureConfig
+    from scanguard_azure.arm.platform import AzurePlatform  # noqa: PLC0415  # when it is used
+
+    return AzurePlatform(config, context)
 
 
 @hookimpl
 def scanguard_platforms() -> Iterable[PlatformSpec]:
-    """Offer Azure: container groups, container apps and jobs."""
+    """Container groups, container apps and jobs."""
     yield PlatformSpec(
         name="azure",
         config=AzureConfig,
-        build=_build_platform,
+        build=_platform,
         owns=owns,
-        description="Reads container groups, container apps and jobs from Azure Resource Manager.",
+        description="Azure Resource Manager: what container groups, container apps and jobs run.",
         outline=outline,
-        quota=READS,
-        requests_per_call=2,  # the workload, and its revisions or executions
+        quota=limits.READS,
+        requests_per_call=limits.READS_PER_WORKLOAD,
         quota_key=subscription_of,
     )
 
 
 @hookimpl
 def scanguard_event_sources() -> Iterable[EventSourceSpec]:
-    """Offer pushes to container registries."""
+    """Pushes to container registries."""
     yield EventSourceSpec(
         name="acr",
         accepts=accepts_acr,
@@ -58,41 +88,48 @@ def scanguard_event_sources() -> Iterable[EventSourceSpec]:
     )
 
 
-@hookimpl
-def scanguard_sweeps() -> Iterable[SweepSpec]:
-    """Offer the inventory, and what Event Grid could not deliver."""
-    yield SweepSpec(
-        name="azure",
-        config=AzureConfig,
-        build=_build_inventory,
-        every=lambda config: config.inventory_every,
-        description="Lists every container group, container app and job, so that each is looked at again.",
-        lists_all=True,
-        owns=owns,
-        quota=QUERIES,
-    )
-    yield SweepSpec(
-        name="eventgrid_dead_letters",
-        config=DeadLetterConfig,
-        build=_build_dead_letters,
-        every=lambda config: config.every,
-        description="Hands over the events that Event Grid could not deliver.",
-    )
-
-
-def _build_platform(config: AzureConfig, context: PluginContext) -> DeploymentPlatform:
-    from scanguard_azure.arm.platform import AzurePlatform  # noqa: PLC0415  # plugins are imported at every start
-
-    return AzurePlatform(config, context)
-
-
-def _build_inventory(config: AzureConfig, context: PluginContext) -> Sweep:
-    from scanguard_azure.arm.inventory import AzureInventory  # noqa: PLC0415  # see above
+def _inventory(config: Any, context: PluginContext) -> Sweep:  # noqa: ANN401  # AzureConfig
+    from scanguard_azure.arm.inventory import AzureInventory  # noqa: PLC0415  # when it is used
 
     return AzureInventory(config, context)
 
 
-def _build_dead_letters(config: DeadLetterConfig, context: PluginContext) -> Sweep:
-    from scanguard_azure.dead_letters.sweep import DeadLetterSweep  # noqa: PLC0415  # see above
+def _dead_letters(config: Any, context: PluginContext) -> Sweep:  # noqa: ANN401  # DeadLetterConfig
+    from scanguard_azure.dead_letters.sweep import DeadLetterSweep  # noqa: PLC0415  # when it is used
 
     return DeadLetterSweep(config, context)
+
+
+def _retention(config: Any, context: PluginContext) -> Sweep:  # noqa: ANN401  # ResultsConfig
+    from scanguard_azure.results_sweep import ResultsSweep  # noqa: PLC0415  # when it is used
+
+    return ResultsSweep(config, context)
+
+
+@hookimpl
+def scanguard_sweeps() -> Iterable[SweepSpec]:
+    """The periodic jobs."""
+    yield SweepSpec(
+        name="azure_results",
+        config=ResultsConfig,
+        build=_retention,
+        every=lambda config: SWEEP_EVERY if config.retention else None,
+        description="Azure Storage: removes results older than the retention.",
+    )
+    yield SweepSpec(
+        name="azure",
+        config=AzureConfig,
+        build=_inventory,
+        every=lambda config: config.inventory_every,
+        description="Azure Resource Graph: lists every workload, so that each is looked at again.",
+        lists_all=True,
+        owns=owns,
+        quota=limits.QUERIES,
+    )
+    yield SweepSpec(
+        name="eventgrid_dead_letters",
+        config=DeadLetterConfig,
+        build=_dead_letters,
+        every=lambda config: config.every,
+        description="Azure Storage: hands over the events that Event Grid could not deliver.",
+    )

@@ -17,7 +17,7 @@ def test_the_quota_keeps_azures_limit_however_many_ask_at_once(calls: int, late:
     (spec,) = plugin.scanguard_platforms()
     book = SlotBook(spec.quota, {})
     start = now = 1_800_000_000.0
-    turns = []
+    turns: list[float] = []
     while len(turns) < calls:
         grant = book.take(now, spec.requests_per_call, 1.0, not_before=0.0, ahead_s=3600)
         if grant.booked:
