@@ -112,6 +112,7 @@ class PluginHost:
             config_dir=self._given.bound.loaded.folder,
             offline=self._given.offline,
             log=logging.getLogger(f"scanguard.plugin.{instance}"),
+            event_sources=tuple(self._catalog.event_sources.values()),
         )
 
     async def secret(self, reference: SecretRef) -> SecretStr:

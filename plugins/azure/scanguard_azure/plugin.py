@@ -6,14 +6,28 @@ from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
-from scanguard import BackendSpec, RegistryCredentialSpec, SecretStoreSpec, SinkSpec, SweepSpec, hookimpl
+from scanguard import (
+    BackendSpec,
+    EventSourceSpec,
+    PlatformSpec,
+    RegistryCredentialSpec,
+    SecretStoreSpec,
+    SinkSpec,
+    SweepSpec,
+    hookimpl,
+)
+from scanguard_azure.acr import accepts_acr, parse_acr
+from scanguard_azure.arm import limits
+from scanguard_azure.arm.config import AzureConfig
+from scanguard_azure.arm.ids import outline, owns, subscription_of
+from scanguard_azure.dead_letters.config import DeadLetterConfig
 from scanguard_azure.registry.config import AcrConfig
 from scanguard_azure.results_config import SWEEP_EVERY, ResultsConfig
 from scanguard_azure.storage_config import StorageConfig
 from scanguard_azure.vault.config import KeyVaultConfig
 
 if TYPE_CHECKING:
-    from scanguard import Backend, CredentialSource, PluginContext, SecretStore, Sink, Sweep
+    from scanguard import Backend, CredentialSource, DeploymentPlatform, PluginContext, SecretStore, Sink, Sweep
 
 scanguard_api_version = 1
 
@@ -52,6 +66,51 @@ def scanguard_sinks() -> Iterable[SinkSpec]:
     )
 
 
+def _platform(config: Any, context: PluginContext) -> DeploymentPlatform:  # noqa: ANN401  # AzureConfig
+    from scanguard_azure.arm.platform import AzurePlatform  # noqa: PLC0415  # when it is used
+
+    return AzurePlatform(config, context)
+
+
+@hookimpl
+def scanguard_platforms() -> Iterable[PlatformSpec]:
+    """Container groups, container apps and jobs."""
+    yield PlatformSpec(
+        name="azure",
+        config=AzureConfig,
+        build=_platform,
+        owns=owns,
+        description="Azure Resource Manager: what container groups, container apps and jobs run.",
+        outline=outline,
+        quota=limits.READS,
+        requests_per_call=limits.READS_PER_WORKLOAD,
+        quota_key=subscription_of,
+    )
+
+
+@hookimpl
+def scanguard_event_sources() -> Iterable[EventSourceSpec]:
+    """Pushes to container registries."""
+    yield EventSourceSpec(
+        name="acr",
+        accepts=accepts_acr,
+        parse=parse_acr,
+        description="Images pushed to Azure Container Registry, by Event Grid or as CloudEvents.",
+    )
+
+
+def _inventory(config: Any, context: PluginContext) -> Sweep:  # noqa: ANN401  # AzureConfig
+    from scanguard_azure.arm.inventory import AzureInventory  # noqa: PLC0415  # when it is used
+
+    return AzureInventory(config, context)
+
+
+def _dead_letters(config: Any, context: PluginContext) -> Sweep:  # noqa: ANN401  # DeadLetterConfig
+    from scanguard_azure.dead_letters.sweep import DeadLetterSweep  # noqa: PLC0415  # when it is used
+
+    return DeadLetterSweep(config, context)
+
+
 def _retention(config: Any, context: PluginContext) -> Sweep:  # noqa: ANN401  # ResultsConfig
     from scanguard_azure.results_sweep import ResultsSweep  # noqa: PLC0415  # when it is used
 
@@ -67,6 +126,23 @@ def scanguard_sweeps() -> Iterable[SweepSpec]:
         build=_retention,
         every=lambda config: SWEEP_EVERY if config.retention else None,
         description="Azure Storage: removes results older than the retention.",
+    )
+    yield SweepSpec(
+        name="azure",
+        config=AzureConfig,
+        build=_inventory,
+        every=lambda config: config.inventory_every,
+        description="Azure Resource Graph: lists every workload, so that each is looked at again.",
+        lists_all=True,
+        owns=owns,
+        quota=limits.QUERIES,
+    )
+    yield SweepSpec(
+        name="eventgrid_dead_letters",
+        config=DeadLetterConfig,
+        build=_dead_letters,
+        every=lambda config: config.every,
+        description="Azure Storage: hands over the events that Event Grid could not deliver.",
     )
 
 

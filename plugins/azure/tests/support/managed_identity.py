@@ -74,6 +74,7 @@ def token_for(audience: str, *, life_s: float = 3600, serial: int = 0) -> str:
         "aud": audience.rstrip("/"),
         "iss": f"https://sts.windows.net/{TENANT}/",
         "oid": PRINCIPAL,
+        "iat": int(now),
         "nbf": int(now) - 60,
         "exp": int(now + life_s),
         "serial": serial,
