@@ -41,7 +41,7 @@ def parse_events(
 
     Args:
         payload: JSON text in UTF-8, with or without a byte order mark.
-        sources: Who understands events; the first that accepts one parses it.
+        sources: Who understands events; of those that accept one, the first to whom it says something has it.
         max_bytes: Longest payload that is looked at.
 
     Errors:
@@ -123,8 +123,8 @@ def _parse(item: JsonValue, sources: tuple[EventSourceSpec, ...]) -> Event | Non
         raise EventError("it is not a JSON object")
     for source in sources:
         try:
-            if source.accepts(item):
-                return _checked(source, source.parse(item))
+            if source.accepts(item) and (event := _checked(source, source.parse(item))) is not None:
+                return event
         except EventError:
             raise
         except Exception as exc:

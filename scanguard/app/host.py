@@ -12,9 +12,11 @@ from typing import Any, TypeVar
 
 from pydantic import SecretStr
 
+from scanguard.engine.documents import stable_id
 from scanguard.engine.guard import call_plugin
 from scanguard.engine.plan import (
     Hosted,
+    HostedPlatform,
     HostedPolicy,
     HostedScanner,
     HostedSweep,
@@ -25,7 +27,6 @@ from scanguard.engine.plan import (
 )
 from scanguard.errors import (
     ConfigError,
-    PlatformError,
     PluginContractError,
     RegistryAuthError,
     ScanguardError,
@@ -36,6 +37,7 @@ from scanguard.http import HttpFactory
 from scanguard.model.base import base_of
 from scanguard.model.deployment import Deployment, Event
 from scanguard.model.image import Platform, ResolvedImage
+from scanguard.model.rate import Rate
 from scanguard.model.secret import SecretRef
 from scanguard.oci.client import ImageClient
 from scanguard.oci.credentials import CredentialSource, RegistryCredential
@@ -81,7 +83,9 @@ class PluginHost:
         )
         self._built: dict[tuple[str, str], Any] = {}
         self._plans: dict[tuple[object, ...], Plan] = {}
-        self._excluded = frozenset(resource.lower() for resource in surroundings.bound.settings.exclude)
+        settings = surroundings.bound.settings
+        self._excluded = frozenset(resource.lower() for resource in settings.exclude)
+        self._own_actors = frozenset(actor.lower() for actor in settings.ignore_actors)
 
     # --- what plugins are lent --------------------------------------------------------------------------
 
@@ -207,25 +211,22 @@ class PluginHost:
         """Why nothing is done about an event; empty when something is."""
         if event.resource_id.lower() in self._excluded:
             return f"{event.resource_id} is excluded by the configuration"
+        if event.actor and event.actor.lower() in self._own_actors:
+            return f"{event.resource_id} was touched by {event.actor}, one of ignore_actors"
         return ""
 
-    async def describe(self, resource_id: str) -> Deployment | None:
-        """Ask every platform that may own the resource, in the order of the configuration."""
-        for name, spec, config in self._platforms():
-            if not _owns(spec, resource_id):
-                continue
-            platform = self._object("platform", name, partial(spec.build, config, self.context(name)))
-            found = await call_plugin(
-                platform.describe(resource_id),
-                plugin=name,
-                what="describe",
-                timeout_s=spec.timeout_s,
-                timeout_error=PlatformError,
-                returns=(Deployment, type(None)),
+    def platforms(self, resource_id: str) -> Sequence[HostedPlatform]:
+        """Every platform that owns the resource, in the order of the configuration."""
+        return [
+            HostedPlatform(
+                name,
+                spec,
+                partial(self._object, "platform", name, partial(spec.build, config, self.context(name))),
+                Limited(_bucket(name, spec, resource_id), rates or spec.quota),
             )
-            if isinstance(found, Deployment):
-                return found
-        return None
+            for name, spec, config, rates in self._platforms()
+            if _owns(spec, resource_id)
+        ]
 
     async def resolve(self, name: str, platform: Platform | None) -> ResolvedImage:
         """Resolve an image name."""
@@ -233,12 +234,14 @@ class PluginHost:
 
     # --- building and closing -----------------------------------------------------------------------------
 
-    def _platforms(self) -> list[tuple[str, PlatformSpec, Any]]:
+    def _platforms(self) -> list[tuple[str, PlatformSpec, Any, tuple[Rate, ...]]]:
         configured = [
-            (one.name, one.specs["platform"], one.config) for one in self._instances.values() if "platform" in one.specs
+            (one.name, one.specs["platform"], one.config, one.rates)
+            for one in self._instances.values()
+            if "platform" in one.specs and one.name == base_of(one.name)
         ]
         by_hand = self._catalog.platforms.get(IMAGE_PLATFORM)
-        return [*([(IMAGE_PLATFORM, by_hand, by_hand.config())] if by_hand else []), *configured]
+        return [*([(IMAGE_PLATFORM, by_hand, by_hand.config(), ())] if by_hand else []), *configured]
 
     def _instance(self, name: str) -> BoundInstance:
         found = self._instances.get(name)
@@ -326,6 +329,17 @@ def _every(spec: SweepSpec, config: PluginConfig, instance: str) -> timedelta | 
     if every is not None and (not isinstance(every, timedelta) or every <= timedelta(0)):
         raise PluginContractError(f"{instance} says that its job starts every {every!r}", plugin=instance)
     return every
+
+
+def _bucket(instance: str, spec: PlatformSpec, resource_id: str) -> str:
+    """The name of the book that requests about a resource are entered in; a key from an id may hold anything."""
+    if spec.quota_key is None:
+        return instance
+    try:
+        key = str(spec.quota_key(resource_id))
+    except Exception as exc:
+        raise PluginContractError(f"quota_key raised {type(exc).__name__}", plugin=instance) from exc
+    return f"{instance}:{stable_id('quota', key)}"
 
 
 def _owns(spec: PlatformSpec, resource_id: str) -> bool:

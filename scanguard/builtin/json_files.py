@@ -13,20 +13,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from pydantic import Field
 
-from scanguard.builtin.json_names import safe_key, safe_name
 from scanguard.errors import SinkError
 from scanguard.files import write_whole
 from scanguard.hooks import Notice, PluginConfig, PluginContext
-from scanguard.model.base import Model
-from scanguard.model.merged import MergedReport
-from scanguard.model.verdict import Verdict
 from scanguard.ports import Receipt
+from scanguard.render.safe_names import safe_key, safe_name
+from scanguard.render.stored import StoredResult, results_of
 from scanguard.render.text import listing
 
 ERRORS_FOLDER: Final = "errors"
@@ -40,16 +37,6 @@ class JsonFilesConfig(PluginConfig):
         default=None,
         description="Folder to write to; relative to the configuration file. Default: `results` in the data folder.",
     )
-
-
-class StoredResult(Model):
-    """One file: the verdict on a deployment, and what was found in one image of it (None when nobody reported)."""
-
-    schema_version: Literal[1] = 1
-    key: str
-    image: str
-    verdict: Verdict
-    report: MergedReport | None
 
 
 class JsonFilesSink:
@@ -87,17 +74,6 @@ class JsonFilesSink:
                 raise SinkError(f"cannot write {path}: {exc.strerror or exc}", target=str(path)) from exc
             written.append(name)
         return written
-
-
-def results_of(notice: Notice) -> Iterator[StoredResult]:
-    """One result for each image name of the verdict; one for the deployment itself when it names no image."""
-    verdict = notice.verdict
-    reports: dict[str, MergedReport | None] = {}
-    for image in verdict.images:
-        report = notice.reports.get(image.merged) if image.merged else None
-        reports[image.name] = reports.get(image.name) or report
-    for name, report in (reports or {verdict.deployment.resource_id: None}).items():
-        yield StoredResult(key=notice.key, image=name, verdict=verdict, report=report)
 
 
 def file_name(result: StoredResult) -> str:

@@ -94,6 +94,7 @@ def scanguard_platforms() -> Iterable[PlatformSpec]:
         build=ImagePlatform,
         owns=owns_image,
         description="Images named by hand",
+        requests_per_call=0,
     )
     yield PlatformSpec(
         name="static",
@@ -101,6 +102,8 @@ def scanguard_platforms() -> Iterable[PlatformSpec]:
         build=StaticPlatform,
         owns=lambda _: True,
         description="Deployments described in a file",
+        knows_all=False,
+        requests_per_call=0,
     )
 
 
@@ -111,13 +114,13 @@ def scanguard_event_sources() -> Iterable[EventSourceSpec]:
         name="eventgrid",
         accepts=accepts_eventgrid,
         parse=parse_eventgrid,
-        description="Azure resource writes, in the Event Grid schema",
+        description="Azure resource writes and deletions, in the Event Grid schema",
     )
     yield EventSourceSpec(
         name="cloudevents",
         accepts=accepts_cloudevents,
         parse=parse_cloudevent,
-        description="Azure resource writes, as CloudEvents 1.0",
+        description="Azure resource writes and deletions, as CloudEvents 1.0",
     )
 
 

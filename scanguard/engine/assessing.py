@@ -5,12 +5,41 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from scanguard.engine.documents import Assessment, ImageState
-from scanguard.errors import BackendError, RegistryThrottledError, ScanguardError
+from scanguard.engine.documents import Assessment, AssessmentState, ImageState
+from scanguard.engine.store import Stored
+from scanguard.errors import (
+    BackendError,
+    PlatformError,
+    PlatformForbiddenError,
+    PlatformThrottledError,
+    RegistryThrottledError,
+    ScanguardError,
+)
 from scanguard.model.deployment import Container, Deployment
 from scanguard.ports import Outgoing
 
 NO_ERROR: Final[dict[str, object]] = {"attempts": 0, "error": "", "error_kind": ""}
+
+
+Step = tuple[Stored[Assessment] | None, list[Outgoing]]
+"""Where an assessment is after a step (None when it waits or is over), and the messages to send."""
+CLOSED: Final = "closed: the deployment is gone"
+
+
+def nobody_knows(resource_id: str) -> PlatformError:
+    """No platform that is configured knows the resource, or ever did."""
+    return PlatformError(
+        f"no configured platform knows {resource_id}: it is gone, or describe it to one "
+        "(for the static platform, in its file) and feed the event again"
+    )
+
+
+def ended(assessment: Assessment) -> Assessment:
+    """The assessment when its verdict is published; of one that could not be read a dead letter remains, to replay."""
+    if not assessment.unread:
+        return assessment.model_copy(update={"state": AssessmentState.DONE})
+    said = {"error": assessment.unread, "error_kind": PlatformForbiddenError.__name__}
+    return assessment.model_copy(update={"state": AssessmentState.DEAD, **said})
 
 
 def once(messages: list[Outgoing]) -> list[Outgoing]:
@@ -39,8 +68,8 @@ def longest(errors: list[ScanguardError]) -> ScanguardError:
 
 
 def is_throttling(error: ScanguardError) -> bool:
-    """Whether a registry asked to slow down, which costs no attempt."""
-    return isinstance(error, RegistryThrottledError)
+    """Whether a registry or platform asked to slow down, which costs no attempt."""
+    return isinstance(error, RegistryThrottledError | PlatformThrottledError)
 
 
 def deployment_of(assessment: Assessment) -> Deployment:

@@ -24,6 +24,11 @@ class Event(Model):
     time: Instant
     actor: str | None = Field(default=None, max_length=128)
 
+    @property
+    def is_deletion(self) -> bool:
+        """Whether it says that the resource was deleted."""
+        return self.operation.lower().endswith("/delete")
+
 
 class Container(Model):
     """One container of a deployment; ``image`` is the text the platform holds, not yet parsed."""
