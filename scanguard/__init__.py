@@ -55,9 +55,11 @@ if TYPE_CHECKING:
         CommandSpec,
         DeploymentPlatform,
         EventSourceSpec,
+        Exporters,
         Notice,
         Notifier,
         NotifierSpec,
+        ObserverSpec,
         PlatformSpec,
         PluginConfig,
         PluginContext,
@@ -125,9 +127,10 @@ _HOMES = {
         "SweepError"
     ),
     "scanguard.hooks": (
-        "API_VERSION BackendSpec BatchScanner CommandSpec DeploymentPlatform EventSourceSpec Notice Notifier "
-        "NotifierSpec PlatformSpec PluginConfig PluginContext Policy PolicyInput PolicySpec RegistryCredentialSpec "
-        "ScanRequest Scanner ScannerSpec SecretStore SecretStoreSpec Sink SinkSpec Sweep SweepPage SweepSpec Ticket "
+        "API_VERSION BackendSpec BatchScanner CommandSpec DeploymentPlatform EventSourceSpec Exporters Notice Notifier "
+        "NotifierSpec ObserverSpec PlatformSpec PluginConfig PluginContext Policy PolicyInput PolicySpec "
+        "RegistryCredentialSpec ScanRequest Scanner ScannerSpec SecretStore SecretStoreSpec Sink SinkSpec "
+        "Sweep SweepPage SweepSpec Ticket "
         "hookimpl"
     ),
     "scanguard.model.deployment": "Container Deployment Event",
@@ -174,6 +177,7 @@ __all__ = [
     "Event",
     "EventError",
     "EventSourceSpec",
+    "Exporters",
     "Finding",
     "ImageCorruptError",
     "ImageFile",
@@ -193,6 +197,7 @@ __all__ = [
     "NotifierSpec",
     "NotifyError",
     "NotifyRefusedError",
+    "ObserverSpec",
     "Outcome",
     "Outgoing",
     "Package",

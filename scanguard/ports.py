@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 
 from pydantic import JsonValue
 
-from scanguard.model.base import Model
+from scanguard.model.base import Traced
 from scanguard.model.severity import Severity
 from scanguard.model.verdict import Verdict
 
@@ -104,8 +104,11 @@ ALL_LANES = (Lane.FRESH, Lane.HEAVY, Lane.BULK)
 """Every lane, the most urgent first."""
 
 
-class Message(Model):
-    """A wake-up. Carries ids only, except ``intake`` (its trimmed event) and ``sweep`` (its cursor)."""
+class Message(Traced):
+    """A wake-up. Carries ids only, except ``intake`` (its trimmed event) and ``sweep`` (its cursor).
+
+    ``traceparent`` is the trace its work belongs to, if there is one.
+    """
 
     schema_version: int = MESSAGE_SCHEMA_VERSION
     kind: MessageKind

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,8 +16,9 @@ from scanguard.app.backend import opened_backend
 from scanguard.app.dead_letters import DeadLetterDesk
 from scanguard.app.host import PluginHost, Surroundings
 from scanguard.app.metered import metered
+from scanguard.app.reported import reported
 from scanguard.app.sweeps import SweepDesk
-from scanguard.engine.documents import Assessment, AssessmentState, OutboxItem, OutboxState
+from scanguard.engine.documents import Assessment, AssessmentState, OutboxItem, OutboxState, assessment_id
 from scanguard.engine.engine import Engine
 from scanguard.engine.jobs import Job
 from scanguard.engine.limits import EngineLimits
@@ -40,8 +41,11 @@ from scanguard.settings.bind import Bound, BoundInstance, bind, fingerprint
 from scanguard.settings.load import load_settings
 from scanguard.settings.problems import nearest
 from scanguard.settings.schema import EngineSettings, Settings
+from scanguard.telemetry.events import audit
 from scanguard.telemetry.metrics import count_events
+from scanguard.telemetry.observing import observing
 from scanguard.telemetry.queue_depths import watching_queue
+from scanguard.telemetry.traces import span
 
 DATA_VARIABLE: Final = "SCANGUARD_DATA_DIR"
 LOCAL_SCHEMES: Final = ("oci", "oci-archive", "docker-archive")
@@ -85,8 +89,11 @@ class Accepted:
 class App:
     """A loaded configuration, its plugins and a backend; open while in ``async with``."""
 
-    def __init__(self, plugins: Plugins, bound: Bound, host: PluginHost, data_dir: Path) -> None:
+    def __init__(
+        self, plugins: Plugins, bound: Bound, host: PluginHost, data_dir: Path, environ: Mapping[str, str]
+    ) -> None:
         self.plugins = plugins
+        self._environ = environ
         self._bound = bound
         self._host = host
         self._data_dir = data_dir
@@ -115,7 +122,7 @@ class App:
                 scanners=tuple(_scanner(name, bound, plugins) for name in dict.fromkeys(options.scanners)),
             )
         )
-        return cls(plugins, bound, host, data_dir)
+        return cls(plugins, bound, host, data_dir, options.environ)
 
     async def __aenter__(self) -> Self:
         """Open the backend that the configuration chooses."""
@@ -142,6 +149,14 @@ class App:
         """The configuration, as it is written."""
         return self._bound.settings
 
+    def observed(self) -> AbstractContextManager[None]:
+        """Send traces, metrics and events meanwhile, where the environment wants them; flush at the end.
+
+        Entered once, by a process that works for long, before it takes work in hand. Raises ConfigError for a variable
+        that makes no sense.
+        """
+        return observing(self._environ, self.plugins.catalog.observers.values())
+
     def plugin_context(self, instance: str) -> PluginContext:
         """What an object of this name is lent; for commands of plugins."""
         return self._host.context(instance)
@@ -154,16 +169,19 @@ class App:
 
     async def accept(self, payload: bytes, *, lane: Lane = Lane.FRESH) -> Accepted:
         """Take events in; durable when it returns. Raises EventError for a payload that is no event at all."""
-        parsed = parse_events(payload, self.plugins.catalog.event_sources.values())
-        taken: list[Event] = []
-        skipped = list(parsed.skipped)
-        for event in parsed.events:
-            if why := self._host.ignores(event):
-                skipped.append(why)
-            else:
-                taken.append(event)
-        accepted = Accepted(await self._send(taken, lane=lane), tuple(skipped), parsed.rejected)
-        count_events(accepted=len(taken), skipped=len(skipped), rejected=len(parsed.rejected))
+        with span("accept events", "server", component="intake") as working:
+            parsed = parse_events(payload, self.plugins.catalog.event_sources.values())
+            taken: list[Event] = []
+            skipped = list(parsed.skipped)
+            for event in parsed.events:
+                if why := self._host.ignores(event):
+                    skipped.append(why)
+                else:
+                    taken.append(event)
+            amounts = {"accepted": len(taken), "skipped": len(skipped), "rejected": len(parsed.rejected)}
+            working.set({f"scanguard.{outcome}": amount for outcome, amount in amounts.items()})
+            accepted = Accepted(await self._send(taken, lane=lane), tuple(skipped), parsed.rejected)
+        count_events(**amounts)
         return accepted
 
     async def accept_images(self, names: Sequence[str], *, force: bool = False) -> tuple[str, ...]:
@@ -182,8 +200,15 @@ class App:
         return await self._send(events, force=force)
 
     async def _send(self, events: Sequence[Event], *, force: bool = False, lane: Lane = Lane.FRESH) -> tuple[str, ...]:
-        messages = [intake_message(event, lane, force=force) for event in events]
+        alone = len(events) == 1
+        messages = [
+            intake_message(event, lane, force=force, traceparent=_begun_trace(event, is_alone=alone))
+            for event in events
+        ]
         await self.backend.queue.send([Outgoing(message) for message in messages])
+        if force:
+            for event, message in zip(events, messages, strict=True):
+                audit("rescan.force", event.resource_id, "done", scan=message.id)
         return tuple(message.id for message in messages)
 
     @property
@@ -232,7 +257,7 @@ class App:
 
     def _engine(self, progress: Callable[[Progress], None] | None = None, *, runs_jobs: bool = True) -> Engine:
         limits = _limits(self._bound.settings.engine)
-        return Engine(self.backend, self._host, limits=limits, observe=metered(progress), runs_jobs=runs_jobs)
+        return Engine(self.backend, self._host, limits=limits, observe=metered(reported(progress)), runs_jobs=runs_jobs)
 
     async def _is_settled(self, assessment: str) -> bool:
         stored = await Store(self.backend.state).get(Assessment, assessment)
@@ -338,3 +363,16 @@ def _checked_name(name: str) -> str:
         return f"{scheme}:{Path(path).absolute()}"
     ImageReference.parse(name)
     return name
+
+
+def _begun_trace(event: Event, *, is_alone: bool) -> str:
+    """The trace of what follows from an event: the caller's, or, of many events at once, one of its own."""
+    about = {
+        "messaging.system": "scanguard",
+        "messaging.operation.type": "send",
+        "messaging.operation.name": "send intake",
+        "scanguard.assessment": assessment_id(event),
+        "scanguard.event.type": event.type,
+    }
+    with span("send intake", "producer", about, is_root=not is_alone) as working:
+        return working.traceparent
