@@ -102,6 +102,7 @@ if TYPE_CHECKING:
     from scanguard.oci.blobs import ImageFile, ImageReader
     from scanguard.oci.credentials import CredentialSource, RegistryCredential
     from scanguard.ports import (
+        Arrival,
         Backend,
         Clock,
         Delivery,
@@ -145,7 +146,7 @@ _HOMES = {
     "scanguard.model.verdict": "Action ImageVerdict Outcome PolicyDecision Reason ScannerOutcome ScannerStatus Verdict",
     "scanguard.oci.blobs": "ImageFile ImageReader",
     "scanguard.oci.credentials": "CredentialSource RegistryCredential",
-    "scanguard.ports": "Backend Clock Delivery Lane Message Outgoing QueueDepth Receipt RecordQuery Row",
+    "scanguard.ports": "Arrival Backend Clock Delivery Lane Message Outgoing QueueDepth Receipt RecordQuery Row",
     "scanguard.process": "run_process",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
@@ -155,6 +156,7 @@ __all__ = [
     "Action",
     "ActionError",
     "AddressRefusedError",
+    "Arrival",
     "Backend",
     "BackendError",
     "BackendSpec",

@@ -18,6 +18,7 @@ from scanguard.app.host import PluginHost, Surroundings
 from scanguard.app.metered import metered
 from scanguard.app.reported import reported
 from scanguard.app.sweeps import SweepDesk
+from scanguard.app.triggers import Triggers
 from scanguard.engine.documents import Assessment, AssessmentState, OutboxItem, OutboxState, assessment_id
 from scanguard.engine.engine import Engine
 from scanguard.engine.jobs import Job
@@ -36,9 +37,9 @@ from scanguard.model.merged import MergedReport
 from scanguard.model.reference import ImageReference
 from scanguard.model.verdict import Verdict
 from scanguard.oci.settings import RegistrySettings
-from scanguard.ports import ALL_LANES, Backend, Lane, Outgoing, RecordQuery, SystemClock
+from scanguard.ports import ALL_LANES, Backend, Lane, Message, Outgoing, RecordQuery, SystemClock
 from scanguard.settings.bind import Bound, BoundInstance, bind, fingerprint
-from scanguard.settings.load import load_settings
+from scanguard.settings.load import ConfigText, load_settings
 from scanguard.settings.problems import nearest
 from scanguard.settings.schema import EngineSettings, Settings
 from scanguard.telemetry.events import audit
@@ -60,6 +61,7 @@ class AppOptions:
 
     Attributes:
         config: Files to read; None looks in the default places.
+        text: The configuration itself, instead of files.
         data_dir: Where queue, state, history and reports are; None uses ``$SCANGUARD_DATA_DIR`` or the user's folder.
         offline: No network beyond the registry that holds the image.
         scanners: Instances, or plugins, that replace every chain's scanners.
@@ -69,6 +71,7 @@ class AppOptions:
     """
 
     config: tuple[Path, ...] | None = None
+    text: ConfigText | None = None
     data_dir: Path | None = None
     offline: bool = False
     scanners: tuple[str, ...] = ()
@@ -108,7 +111,7 @@ class App:
             ConfigError, PluginError: before any work, with everything that is wrong.
         """
         plugins = load_plugins(options.environ)
-        loaded = load_settings(options.config, options.environ)
+        loaded = load_settings(options.text or options.config, options.environ)
         bound = bind(loaded, plugins.catalog, plugins.problem)
         data_dir = data_folder(options)
         host = PluginHost(
@@ -170,19 +173,34 @@ class App:
     async def accept(self, payload: bytes, *, lane: Lane = Lane.FRESH) -> Accepted:
         """Take events in; durable when it returns. Raises EventError for a payload that is no event at all."""
         with span("accept events", "server", component="intake") as working:
-            parsed = parse_events(payload, self.plugins.catalog.event_sources.values())
-            taken: list[Event] = []
-            skipped = list(parsed.skipped)
-            for event in parsed.events:
-                if why := self._host.ignores(event):
-                    skipped.append(why)
-                else:
-                    taken.append(event)
-            amounts = {"accepted": len(taken), "skipped": len(skipped), "rejected": len(parsed.rejected)}
-            working.set({f"scanguard.{outcome}": amount for outcome, amount in amounts.items()})
-            accepted = Accepted(await self._send(taken, lane=lane), tuple(skipped), parsed.rejected)
-        count_events(**amounts)
+            messages, accepted = self._prepared(payload, lane)
+            working.set({f"scanguard.{outcome}": amount for outcome, amount in _amounts(accepted).items()})
+            await self._send(messages)
+        _count(accepted)
         return accepted
+
+    def intake(self, payload: bytes, *, lane: Lane = Lane.FRESH) -> tuple[list[Message], Accepted]:
+        """The messages that take events in, for a caller who makes them durable and only then acknowledges.
+
+        Needs no open backend. Raises EventError for a payload that is no event at all.
+        """
+        with span("accept events", "server", component="intake") as working:
+            messages, accepted = self._prepared(payload, lane)
+            working.set({f"scanguard.{outcome}": amount for outcome, amount in _amounts(accepted).items()})
+        _count(accepted)
+        return messages, accepted
+
+    def _prepared(self, payload: bytes, lane: Lane) -> tuple[list[Message], Accepted]:
+        parsed = parse_events(payload, self.plugins.catalog.event_sources.values())
+        taken: list[Event] = []
+        skipped = list(parsed.skipped)
+        for event in parsed.events:
+            if why := self._host.ignores(event):
+                skipped.append(why)
+            else:
+                taken.append(event)
+        messages = _intake_messages(taken, lane)
+        return messages, Accepted(tuple(one.id for one in messages), tuple(skipped), parsed.rejected)
 
     async def accept_images(self, names: Sequence[str], *, force: bool = False) -> tuple[str, ...]:
         """Take images in as if somebody had deployed them; raises InvalidReferenceError for a name that is none."""
@@ -197,18 +215,13 @@ class App:
             )
             for name in names
         ]
-        return await self._send(events, force=force)
+        return await self._send(_intake_messages(events, Lane.FRESH, force=force), force=force)
 
-    async def _send(self, events: Sequence[Event], *, force: bool = False, lane: Lane = Lane.FRESH) -> tuple[str, ...]:
-        alone = len(events) == 1
-        messages = [
-            intake_message(event, lane, force=force, traceparent=_begun_trace(event, is_alone=alone))
-            for event in events
-        ]
+    async def _send(self, messages: Sequence[Message], *, force: bool = False) -> tuple[str, ...]:
         await self.backend.queue.send([Outgoing(message) for message in messages])
         if force:
-            for event, message in zip(events, messages, strict=True):
-                audit("rescan.force", event.resource_id, "done", scan=message.id)
+            for message in messages:
+                audit("rescan.force", _resource_of(message), "done", scan=message.id)
         return tuple(message.id for message in messages)
 
     @property
@@ -222,6 +235,10 @@ class App:
         return SweepDesk(self.backend, self._host)
 
     # --- work ---------------------------------------------------------------------------------------------
+
+    def triggers(self) -> Triggers:
+        """The way in for a host that owns the queues; one object serves a process."""
+        return Triggers(self._engine())
 
     async def work(
         self,
@@ -306,6 +323,18 @@ class App:
         return {name: MergedReport.model_validate_json(data) for name, data in stored.items() if data is not None}
 
 
+def _count(accepted: Accepted) -> None:
+    count_events(**_amounts(accepted))
+
+
+def _amounts(accepted: Accepted) -> dict[str, int]:
+    return {
+        "accepted": len(accepted.ids),
+        "skipped": len(accepted.skipped),
+        "rejected": len(accepted.rejected),
+    }
+
+
 def data_folder(options: AppOptions) -> Path:
     """Where queue, results and databases are: as asked for, else by the environment, else the user's own folder."""
     if options.data_dir is not None:
@@ -363,6 +392,17 @@ def _checked_name(name: str) -> str:
         return f"{scheme}:{Path(path).absolute()}"
     ImageReference.parse(name)
     return name
+
+
+def _intake_messages(events: Sequence[Event], lane: Lane, *, force: bool = False) -> list[Message]:
+    alone = len(events) == 1
+    return [
+        intake_message(event, lane, force=force, traceparent=_begun_trace(event, is_alone=alone)) for event in events
+    ]
+
+
+def _resource_of(intake: Message) -> str:
+    return Event.model_validate(intake.body["event"]).resource_id
 
 
 def _begun_trace(event: Event, *, is_alone: bool) -> str:

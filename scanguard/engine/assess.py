@@ -10,6 +10,7 @@ from typing import Final
 from scanguard.engine.assessing import (
     NO_ERROR,
     Step,
+    assessment_of,
     deadline_of,
     deployment_of,
     ended,
@@ -30,7 +31,6 @@ from scanguard.engine.documents import (
     OutboxState,
     ScanTask,
     TaskUse,
-    assessment_id,
     outbox_id,
     reborn,
 )
@@ -46,10 +46,9 @@ from scanguard.engine.tasks import Tasks, Want
 from scanguard.errors import (
     BackendError,
     ConflictError,
-    EventError,
     ScanguardError,
 )
-from scanguard.model.deployment import Deployment, Event
+from scanguard.model.deployment import Deployment
 from scanguard.model.verdict import Verdict
 from scanguard.ports import Message, MessageKind, Outgoing
 from scanguard.telemetry.traces import current_traceparent
@@ -107,19 +106,8 @@ class AssessHandler:
 
     async def _begin(self, message: Message) -> Stored[Assessment]:
         """The event becomes an assessment; the same event again finds it, and replays one that was given up."""
-        event = Event.model_validate(message.body.get("event"))
-        if assessment_id(event) != message.id:
-            raise EventError(f"the intake message {message.id} does not carry its event", target=message.id)
         now = self._context.now()
-        assessment = Assessment(
-            id=message.id,
-            event=event,
-            lane=message.lane,
-            force=message.body.get("force") is True,
-            created_at=now,
-            traceparent=message.traceparent or current_traceparent(),
-        )
-        stored = await self._store.ensure(assessment, self._limits.rearm_at(now))
+        stored = await self._store.ensure(assessment_of(message, now), self._limits.rearm_at(now))
         if stored.document.state is not AssessmentState.DEAD:
             return stored
         again = await self._store.replace(stored, reborn(stored.document, now), self._limits.rearm_at(now))

@@ -287,6 +287,9 @@ class OutboxState(StrEnum):
     DEAD = "dead"
 
 
+TERMINAL_OUTBOX = frozenset({OutboxState.DONE, OutboxState.OVERTAKEN, OutboxState.DEAD})
+
+
 class OutboxItem(Traced, Document):
     """One delivery: a sink write, a notification or an action."""
 
