@@ -24,7 +24,8 @@ extensions = ["myst_parser"]
 root_doc = "docs/index"
 include_patterns = [
     "docs/**.md",
-    "plugins/*/*.md",
+    "plugins/*/README.md",
+    "plugins/qualys/SIMULATOR.md",
     "examples/third_party_*/README.md",
     "adapters/*/README.md",
     "CONTRIBUTING.md",

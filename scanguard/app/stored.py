@@ -18,8 +18,8 @@ from scanguard.ports import Backend, RecordQuery, Records
 
 MAX_DEPTH: Final = 10_000
 """Most verdicts that pages lead through, newest first; as many as the command line lists."""
-PRIVATE_KEYS: Final = ("lease", "lease_until")
-"""Keys of a delivery that say which worker holds it."""
+PRIVATE_KEYS: Final = ("lease", "lease_until", "traceparent")
+"""Keys of a delivery that only workers need."""
 _PAGE: Final = 100
 _LENGTH: Final = re.compile(r"(\d{1,6})(m|h|d|w)")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -54,6 +54,11 @@ async def by_image(backend: Backend, query: RecordQuery) -> Sequence[Verdict]:
         if found := await backend.records.query(replace(query, image=spelling)):
             return found
     return ()
+
+
+def still_there(verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
+    """Those whose deployment was not found gone; what is gone runs nothing now."""
+    return [verdict for verdict in verdicts if verdict.closed_at is None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from scanguard_azure.dead_letters import container
 from scanguard_azure.dead_letters.config import DeadLetterConfig
 from scanguard_azure.dead_letters.container import REJECTED
 from scanguard_azure.dead_letters.sweep import DeadLetterSweep
+from scanguard_azure.storage_clients import AccountClients
 
 from scanguard.builtin.plugin import scanguard_event_sources
 from scanguard.errors import SweepError
@@ -79,7 +81,7 @@ class Box:
         return str(properties.metadata["reason"])
 
     def sweep(self, **options: Any) -> DeadLetterSweep:
-        given = {"connection_string": "env:STORAGE", "container": self.client.container_name, **options}
+        given = {"retries": 0, "connection_string": "env:STORAGE", "container": self.client.container_name, **options}
         secrets = {"env:STORAGE": self.connection_string, "env:BROKEN": "no connection string; AccountKey=canary"}
         context = make_context(self.folder, secrets=secrets, event_sources=SOURCES)
         self.sweeps.append(DeadLetterSweep(DeadLetterConfig.model_validate(given), context))
@@ -259,7 +261,6 @@ async def test_the_identity_opens_the_container(tmp_path: Path, monkeypatch: pyt
     issued.cert_chain_pems[0].write_to_path(str(cert))
     issued.private_key_pem.write_to_path(str(key))
     command = [*azurite_command(where), "--oauth", "basic", "--cert", str(cert), "--key", str(key)]
-    monkeypatch.setitem(container._LIMITS, "connection_verify", str(ca))  # Azure's library takes it from nowhere else
     endpoint = f"https://127.0.0.1:{where.blob_port}/{ACCOUNT}"
     with running(command, port=where.table_port, log=tmp_path / "azurite.log"):
         async with ManagedIdentity() as identity:
@@ -270,6 +271,8 @@ async def test_the_identity_opens_the_container(tmp_path: Path, monkeypatch: pyt
             ) as client:
                 await client.create_container()
                 await client.upload_blob("A/a.json", json.dumps(undelivered(1)))
+            clients = partial(AccountClients, connection_verify=str(ca))  # Azure's library takes it from nowhere else
+            monkeypatch.setattr(container, "AccountClients", clients)
             given = {"account": ACCOUNT, "blob_endpoint": endpoint, "container": "dead-letters"}
             sweep = DeadLetterSweep(
                 DeadLetterConfig.model_validate(given), make_context(tmp_path, event_sources=SOURCES)

@@ -18,7 +18,8 @@ from scanguard.engine.engine import Engine
 from scanguard.engine.worker import Worker
 from scanguard.model.deployment import Event
 from scanguard.ports import Message, MessageKind, Outgoing, RecordQuery
-from scanguard.testing.rig import Rig, RigHost
+from scanguard.testing.rig import Rig
+from scanguard.testing.rig_host import RigHost
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 DEPLOYMENTS = 20

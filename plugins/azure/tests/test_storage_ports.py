@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from azurite import Azurite
+from scanguard_azure.storage_idle import PATIENCE, PAUSE
 from scanguard_azure.storage_messages import MAX_HIDDEN_S
 from scanguard_azure.storage_records import StorageRecords
 from scanguard_azure.storage_state import StorageState
@@ -158,6 +159,29 @@ async def test_what_is_no_message_is_delivered_as_such(emulator: Azurite, clock:
         assert found.message is None
         assert found.raw
         await ports.queue.release(found, NOW + timedelta(days=30))
+
+
+async def test_an_idle_worker_asks_less_often_and_takes_its_own_messages_at_once(
+    ports: Backend, clock: SharedClock
+) -> None:
+    async def taken() -> list[str]:
+        found = await ports.queue.receive([Lane.FRESH], limit=5, visibility_s=300)
+        return [one.message.id for one in found if one.message]
+
+    for _ in range(PATIENCE):
+        assert await taken() == []
+    await ports.queue.send([Outgoing(Message(kind=MessageKind.SCAN, id="own"))])
+    assert await taken() == ["own"]
+    for _ in range(PATIENCE):
+        assert await taken() == []
+    later = Outgoing(Message(kind=MessageKind.SCAN, id="later"), clock.now() + timedelta(seconds=1))
+    await ports.queue.send([later])
+    for _ in range(PATIENCE):
+        assert await taken() == []
+    clock.advance(1)
+    assert await taken() == [], "it has been idle, and does not look yet"
+    clock.advance(PAUSE.total_seconds())
+    assert await taken() == ["later"]
 
 
 # --- reports ------------------------------------------------------------------------------------------------

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from scanguard.errors import PlatformThrottledError, ScanguardError, SweepError
+from scanguard.errors import BackendError, PlatformThrottledError, ScanguardError, SweepError
 from scanguard.hooks import PluginContext
 from scanguard_azure.dead_letters.config import DeadLetterConfig
-from scanguard_azure.identity import Identity
+from scanguard_azure.storage_clients import AccountClients
 
 if TYPE_CHECKING:
-    from azure.storage.blob.aio import ContainerClient
+    from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 
 REJECTED: Final = "rejected/"
 MAX_FOLDERS: Final = 500
@@ -22,8 +22,6 @@ PAGE: Final = 32
 """Blobs of one listing."""
 MAX_MOVED: Final = 64 * 1024 * 1024
 _MAX_NAME: Final = 1024
-_LIMITS: Final[dict[str, Any]] = {"retry_total": 0, "connection_timeout": 10, "read_timeout": 20}
-"""No retries here: a page that fails is asked for again, and the library would sleep 15 s within it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +38,7 @@ class DeadLetterContainer:
 
     def __init__(self, config: DeadLetterConfig, context: PluginContext) -> None:
         self._config = config
-        self._context = context
-        self._identity = Identity(config)
-        self._client: ContainerClient | None = None
+        self._clients = AccountClients(config, context)
 
     async def folders(self) -> Sequence[str]:
         """The names at the top, folders and blobs, without what was moved aside."""
@@ -98,10 +94,7 @@ class DeadLetterContainer:
 
     async def aclose(self) -> None:
         """Close client and credential."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
-        await self._identity.aclose()
+        await self._clients.aclose()
 
     async def _opened(self, client: ContainerClient, blob: Blob) -> Any:  # noqa: ANN401  # the library's stream
         from azure.core import MatchConditions  # noqa: PLC0415  # see remove
@@ -110,22 +103,11 @@ class DeadLetterContainer:
         return await _unless_changed(client.download_blob(blob.name, etag=blob.etag, match_condition=unchanged))
 
     async def _open(self) -> ContainerClient:
-        if self._client is None:
-            from azure.storage.blob.aio import ContainerClient  # noqa: PLC0415  # a third of a second
-
-            name, reference = self._config.container, self._config.connection_string
-            if reference is None:
-                self._client = ContainerClient(
-                    self._config.blobs, name, credential=self._identity.credential, **_LIMITS
-                )
-            else:
-                text = (await self._context.secret(reference)).get_secret_value()
-                try:
-                    self._client = ContainerClient.from_connection_string(text, name, **_LIMITS)
-                except ValueError:
-                    # None, because the library's exception may show the text
-                    raise SweepError(f"{reference} holds no connection string") from None
-        return self._client
+        try:
+            service: BlobServiceClient = await self._clients.service("blob")
+        except BackendError as exc:
+            raise SweepError(exc.message, plugin=_NAME) from exc
+        return service.get_container_client(self._config.container)
 
     @contextmanager
     def _errors(self, verb: str) -> Iterator[None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Literal
@@ -99,15 +99,16 @@ class TokenBucket:
     burst: float = 250
     per_s: float = 25
     refused: int = 0
+    clock: Callable[[], float] = time.monotonic
     _level: float = field(init=False)
     _at: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self._level, self._at = self.burst, time.monotonic()
+        self._level, self._at = self.burst, self.clock()
 
     def wait_s(self) -> float:
         """0 when one more may come now; else the seconds until it may, and it counts as refused."""
-        now = time.monotonic()
+        now = self.clock()
         self._level = min(self.burst, self._level + (now - self._at) * self.per_s)
         self._at = now
         if self._level >= 1:
