@@ -32,7 +32,7 @@ from function_package import Packaged, packaged  # noqa: E402  # as above
 from function_scene import Scene, grid_event  # noqa: E402  # as above
 
 LEAST: Final = 0.8
-ENQUEUE: Final = '''
+ENQUEUE: Final = """
 import json
 
 import azure.functions as func
@@ -45,7 +45,7 @@ app = func.FunctionApp()
 @app.queue_output("message", queue_name="{queue}", connection="AzureWebJobsStorage")
 async def enqueue(event: func.EventGridEvent, message: func.Out[str]) -> None:
     message.set(json.dumps({{"id": event.id, "data": event.get_json()}}))
-'''
+"""
 
 
 @dataclass(frozen=True)
