@@ -17,6 +17,7 @@ from scanguard.engine.assessing import (
     is_throttling,
     longest,
     once,
+    with_login,
 )
 from scanguard.engine.context import EngineContext
 from scanguard.engine.dead import DeadKind
@@ -168,7 +169,8 @@ class AssessHandler:
         except BackendError:
             raise
         except ScanguardError as exc:
-            return (image, exc) if exc.is_retryable else (given_up(image, exc), exc)
+            error = with_login(exc, deployment)
+            return (image, error) if error.is_retryable else (given_up(image, error), error)
         return image.model_copy(update={"image": found}), None
 
     async def _start_scans(self, stored: Stored[Assessment], resolved: Assessment) -> Step:

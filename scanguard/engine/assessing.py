@@ -12,6 +12,7 @@ from scanguard.errors import (
     PlatformError,
     PlatformForbiddenError,
     PlatformThrottledError,
+    RegistryAuthError,
     RegistryThrottledError,
     ScanguardError,
 )
@@ -60,6 +61,15 @@ def image_state(container: Container) -> ImageState:
 def given_up(image: ImageState, error: ScanguardError | None) -> ImageState:
     """The image with the error for which it was given up."""
     return image if error is None or image.is_settled else image.model_copy(update=noted(error))
+
+
+def with_login(error: ScanguardError, deployment: Deployment) -> ScanguardError:
+    """A registry's refusal says how the workload itself logs in there: that is the credential missing here."""
+    how = deployment.registries.get(error.target or "") if isinstance(error, RegistryAuthError) else None
+    if how is None:
+        return error
+    text = f"{error.message}; the workload logs in to {error.target} {how}: scanguard needs a credential of its own"
+    return RegistryAuthError(text, plugin=error.plugin, target=error.target)
 
 
 def longest(errors: list[ScanguardError]) -> ScanguardError:

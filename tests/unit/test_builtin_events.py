@@ -276,3 +276,11 @@ def test_an_event_source_that_misbehaves_spoils_only_its_own_event(answer: objec
     parsed = parse_events(json.dumps([{"bad": 1}, eventgrid()]).encode(), (bad, *SOURCES))
     assert len(parsed.events) == 1
     assert says in parsed.rejected[0]
+
+
+def test_an_event_that_the_first_source_finds_nothing_in_is_for_the_next_that_accepts_it() -> None:
+    pushed = {"id": "1", "eventType": "Microsoft.ContainerRegistry.ImagePushed", "subject": "a:1"}
+    event = parse(eventgrid()).events[0]
+    later = EventSourceSpec(name="later", accepts=lambda one: one.get("subject") == "a:1", parse=lambda _: event)
+
+    assert parse_events(json.dumps(pushed).encode(), (*SOURCES, later)).events == (event,)
