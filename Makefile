@@ -8,9 +8,10 @@ export VENV
 export PYTHON
 export MAKE_GOAL = $(firstword $(MAKECMDGOALS))
 PYTEST_ARGS ?=
+EXTRAS ?= azure,qualys
 SOAK_ARGS ?= --deployments 5000 --digests 500 --shared 1000 --workers 4 --kills 60 --kill-every-s 2 --batches 10
 
-.PHONY: help demo test check format integration bench soak lock docs wheels clean set-up set-up-run infra-lint
+.PHONY: help demo test check format integration bench soak lock package docs wheels clean set-up set-up-run infra-lint
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +49,9 @@ lock: set-up ## Write constraints.txt anew: exact versions for every supported P
 
 infra-lint: set-up ## Check infra/ with checkov (installed into a cache the first time: a minute, 300 MB).
 	$(BIN)/python tools/infra_lint.py
+
+package: set-up ## Build the zip of the function app into dist/ (EXTRAS=azure,qualys CONFIG=file; PYTHON= names a Python 3.13).
+	$(BIN)/python tools/package_function.py --extras "$(EXTRAS)" $(if $(CONFIG),--config "$(CONFIG)") $(if $(PACKAGE_PYTHON),--python "$(PACKAGE_PYTHON)")
 
 docs: set-up ## Build the documentation site into build/docs; a warning, such as a link that leads nowhere, fails it.
 	rm -rf build/docs

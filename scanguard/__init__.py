@@ -55,9 +55,11 @@ if TYPE_CHECKING:
         CommandSpec,
         DeploymentPlatform,
         EventSourceSpec,
+        Exporters,
         Notice,
         Notifier,
         NotifierSpec,
+        ObserverSpec,
         PlatformSpec,
         PluginConfig,
         PluginContext,
@@ -100,6 +102,7 @@ if TYPE_CHECKING:
     from scanguard.oci.blobs import ImageFile, ImageReader
     from scanguard.oci.credentials import CredentialSource, RegistryCredential
     from scanguard.ports import (
+        Arrival,
         Backend,
         Clock,
         Delivery,
@@ -125,9 +128,10 @@ _HOMES = {
         "SweepError"
     ),
     "scanguard.hooks": (
-        "API_VERSION BackendSpec BatchScanner CommandSpec DeploymentPlatform EventSourceSpec Notice Notifier "
-        "NotifierSpec PlatformSpec PluginConfig PluginContext Policy PolicyInput PolicySpec RegistryCredentialSpec "
-        "ScanRequest Scanner ScannerSpec SecretStore SecretStoreSpec Sink SinkSpec Sweep SweepPage SweepSpec Ticket "
+        "API_VERSION BackendSpec BatchScanner CommandSpec DeploymentPlatform EventSourceSpec Exporters Notice Notifier "
+        "NotifierSpec ObserverSpec PlatformSpec PluginConfig PluginContext Policy PolicyInput PolicySpec "
+        "RegistryCredentialSpec ScanRequest Scanner ScannerSpec SecretStore SecretStoreSpec Sink SinkSpec "
+        "Sweep SweepPage SweepSpec Ticket "
         "hookimpl"
     ),
     "scanguard.model.deployment": "Container Deployment Event",
@@ -142,7 +146,7 @@ _HOMES = {
     "scanguard.model.verdict": "Action ImageVerdict Outcome PolicyDecision Reason ScannerOutcome ScannerStatus Verdict",
     "scanguard.oci.blobs": "ImageFile ImageReader",
     "scanguard.oci.credentials": "CredentialSource RegistryCredential",
-    "scanguard.ports": "Backend Clock Delivery Lane Message Outgoing QueueDepth Receipt RecordQuery Row",
+    "scanguard.ports": "Arrival Backend Clock Delivery Lane Message Outgoing QueueDepth Receipt RecordQuery Row",
     "scanguard.process": "run_process",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
@@ -152,6 +156,7 @@ __all__ = [
     "Action",
     "ActionError",
     "AddressRefusedError",
+    "Arrival",
     "Backend",
     "BackendError",
     "BackendSpec",
@@ -174,6 +179,7 @@ __all__ = [
     "Event",
     "EventError",
     "EventSourceSpec",
+    "Exporters",
     "Finding",
     "ImageCorruptError",
     "ImageFile",
@@ -193,6 +199,7 @@ __all__ = [
     "NotifierSpec",
     "NotifyError",
     "NotifyRefusedError",
+    "ObserverSpec",
     "Outcome",
     "Outgoing",
     "Package",

@@ -63,6 +63,7 @@ HOOKS: Final = (
     _Hook("secret store", hooks.SecretStoreSpec, "secret_stores"),
     _Hook("command", hooks.CommandSpec, "commands"),
     _Hook("backend", hooks.BackendSpec, "backends"),
+    _Hook("observer", hooks.ObserverSpec, "observers"),
 )
 
 

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from pydantic import JsonValue
 
-from scanguard.model.base import Model
+from scanguard.model.base import Traced
 from scanguard.model.severity import Severity
 from scanguard.model.verdict import Verdict
 
@@ -104,8 +104,11 @@ ALL_LANES = (Lane.FRESH, Lane.HEAVY, Lane.BULK)
 """Every lane, the most urgent first."""
 
 
-class Message(Model):
-    """A wake-up. Carries ids only, except ``intake`` (its trimmed event) and ``sweep`` (its cursor)."""
+class Message(Traced):
+    """A wake-up. Carries ids only, except ``intake`` (its trimmed event) and ``sweep`` (its cursor).
+
+    ``traceparent`` is the trace its work belongs to, if there is one.
+    """
 
     schema_version: int = MESSAGE_SCHEMA_VERSION
     kind: MessageKind
@@ -170,6 +173,35 @@ class Queue(Protocol):
 
     async def depths(self) -> Mapping[Lane, QueueDepth]:
         """How full every lane is; for people and metrics, never for decisions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A text that a host took from one of our queues.
+
+    Attributes:
+        message: None when the text cannot be read.
+        not_before: Its time has not come: it has to be sent again.
+        is_void: A part kept elsewhere is gone, because the same message was handled before.
+    """
+
+    message: Message | None
+    not_before: datetime | None = None
+    is_void: bool = False
+
+
+@runtime_checkable
+class HostedQueue(Protocol):
+    """What a queue offers besides, when a host such as Azure Functions receives and acknowledges for us.
+
+    Optional: without it, a text is a message's JSON.
+    """
+
+    async def arrived(self, text: str) -> Arrival:
+        """Read what the host took; raises BackendError when a part kept elsewhere cannot be had now."""
+
+    async def handled(self, text: str) -> None:
+        """The host is about to acknowledge: what else belongs to the message may go."""
 
 
 class ReportStore(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,8 +16,10 @@ from scanguard.app.backend import opened_backend
 from scanguard.app.dead_letters import DeadLetterDesk
 from scanguard.app.host import PluginHost, Surroundings
 from scanguard.app.metered import metered
+from scanguard.app.reported import reported
 from scanguard.app.sweeps import SweepDesk
-from scanguard.engine.documents import Assessment, AssessmentState, OutboxItem, OutboxState
+from scanguard.app.triggers import Triggers
+from scanguard.engine.documents import Assessment, AssessmentState, OutboxItem, OutboxState, assessment_id
 from scanguard.engine.engine import Engine
 from scanguard.engine.jobs import Job
 from scanguard.engine.limits import EngineLimits
@@ -35,13 +37,16 @@ from scanguard.model.merged import MergedReport
 from scanguard.model.reference import ImageReference
 from scanguard.model.verdict import Verdict
 from scanguard.oci.settings import RegistrySettings
-from scanguard.ports import ALL_LANES, Backend, Lane, Outgoing, RecordQuery, SystemClock
+from scanguard.ports import ALL_LANES, Backend, Lane, Message, Outgoing, RecordQuery, SystemClock
 from scanguard.settings.bind import Bound, BoundInstance, bind, fingerprint
-from scanguard.settings.load import load_settings
+from scanguard.settings.load import ConfigText, load_settings
 from scanguard.settings.problems import nearest
 from scanguard.settings.schema import EngineSettings, Settings
+from scanguard.telemetry.events import audit
 from scanguard.telemetry.metrics import count_events
+from scanguard.telemetry.observing import observing
 from scanguard.telemetry.queue_depths import watching_queue
+from scanguard.telemetry.traces import span
 
 DATA_VARIABLE: Final = "SCANGUARD_DATA_DIR"
 LOCAL_SCHEMES: Final = ("oci", "oci-archive", "docker-archive")
@@ -56,6 +61,7 @@ class AppOptions:
 
     Attributes:
         config: Files to read; None looks in the default places.
+        text: The configuration itself, instead of files.
         data_dir: Where queue, state, history and reports are; None uses ``$SCANGUARD_DATA_DIR`` or the user's folder.
         offline: No network beyond the registry that holds the image.
         scanners: Instances, or plugins, that replace every chain's scanners.
@@ -65,6 +71,7 @@ class AppOptions:
     """
 
     config: tuple[Path, ...] | None = None
+    text: ConfigText | None = None
     data_dir: Path | None = None
     offline: bool = False
     scanners: tuple[str, ...] = ()
@@ -85,8 +92,11 @@ class Accepted:
 class App:
     """A loaded configuration, its plugins and a backend; open while in ``async with``."""
 
-    def __init__(self, plugins: Plugins, bound: Bound, host: PluginHost, data_dir: Path) -> None:
+    def __init__(
+        self, plugins: Plugins, bound: Bound, host: PluginHost, data_dir: Path, environ: Mapping[str, str]
+    ) -> None:
         self.plugins = plugins
+        self._environ = environ
         self._bound = bound
         self._host = host
         self._data_dir = data_dir
@@ -101,7 +111,7 @@ class App:
             ConfigError, PluginError: before any work, with everything that is wrong.
         """
         plugins = load_plugins(options.environ)
-        loaded = load_settings(options.config, options.environ)
+        loaded = load_settings(options.text or options.config, options.environ)
         bound = bind(loaded, plugins.catalog, plugins.problem)
         data_dir = data_folder(options)
         host = PluginHost(
@@ -115,7 +125,7 @@ class App:
                 scanners=tuple(_scanner(name, bound, plugins) for name in dict.fromkeys(options.scanners)),
             )
         )
-        return cls(plugins, bound, host, data_dir)
+        return cls(plugins, bound, host, data_dir, options.environ)
 
     async def __aenter__(self) -> Self:
         """Open the backend that the configuration chooses."""
@@ -142,6 +152,14 @@ class App:
         """The configuration, as it is written."""
         return self._bound.settings
 
+    def observed(self) -> AbstractContextManager[None]:
+        """Send traces, metrics and events meanwhile, where the environment wants them; flush at the end.
+
+        Entered once, by a process that works for long, before it takes work in hand. Raises ConfigError for a variable
+        that makes no sense.
+        """
+        return observing(self._environ, self.plugins.catalog.observers.values())
+
     def plugin_context(self, instance: str) -> PluginContext:
         """What an object of this name is lent; for commands of plugins."""
         return self._host.context(instance)
@@ -154,6 +172,25 @@ class App:
 
     async def accept(self, payload: bytes, *, lane: Lane = Lane.FRESH) -> Accepted:
         """Take events in; durable when it returns. Raises EventError for a payload that is no event at all."""
+        with span("accept events", "server", component="intake") as working:
+            messages, accepted = self._prepared(payload, lane)
+            working.set({f"scanguard.{outcome}": amount for outcome, amount in _amounts(accepted).items()})
+            await self._send(messages)
+        _count(accepted)
+        return accepted
+
+    def intake(self, payload: bytes, *, lane: Lane = Lane.FRESH) -> tuple[list[Message], Accepted]:
+        """The messages that take events in, for a caller who makes them durable and only then acknowledges.
+
+        Needs no open backend. Raises EventError for a payload that is no event at all.
+        """
+        with span("accept events", "server", component="intake") as working:
+            messages, accepted = self._prepared(payload, lane)
+            working.set({f"scanguard.{outcome}": amount for outcome, amount in _amounts(accepted).items()})
+        _count(accepted)
+        return messages, accepted
+
+    def _prepared(self, payload: bytes, lane: Lane) -> tuple[list[Message], Accepted]:
         parsed = parse_events(payload, self.plugins.catalog.event_sources.values())
         taken: list[Event] = []
         skipped = list(parsed.skipped)
@@ -162,9 +199,8 @@ class App:
                 skipped.append(why)
             else:
                 taken.append(event)
-        accepted = Accepted(await self._send(taken, lane=lane), tuple(skipped), parsed.rejected)
-        count_events(accepted=len(taken), skipped=len(skipped), rejected=len(parsed.rejected))
-        return accepted
+        messages = _intake_messages(taken, lane)
+        return messages, Accepted(tuple(one.id for one in messages), tuple(skipped), parsed.rejected)
 
     async def accept_images(self, names: Sequence[str], *, force: bool = False) -> tuple[str, ...]:
         """Take images in as if somebody had deployed them; raises InvalidReferenceError for a name that is none."""
@@ -179,11 +215,13 @@ class App:
             )
             for name in names
         ]
-        return await self._send(events, force=force)
+        return await self._send(_intake_messages(events, Lane.FRESH, force=force), force=force)
 
-    async def _send(self, events: Sequence[Event], *, force: bool = False, lane: Lane = Lane.FRESH) -> tuple[str, ...]:
-        messages = [intake_message(event, lane, force=force) for event in events]
+    async def _send(self, messages: Sequence[Message], *, force: bool = False) -> tuple[str, ...]:
         await self.backend.queue.send([Outgoing(message) for message in messages])
+        if force:
+            for message in messages:
+                audit("rescan.force", _resource_of(message), "done", scan=message.id)
         return tuple(message.id for message in messages)
 
     @property
@@ -197,6 +235,10 @@ class App:
         return SweepDesk(self.backend, self._host)
 
     # --- work ---------------------------------------------------------------------------------------------
+
+    def triggers(self) -> Triggers:
+        """The way in for a host that owns the queues; one object serves a process."""
+        return Triggers(self._engine())
 
     async def work(
         self,
@@ -232,7 +274,7 @@ class App:
 
     def _engine(self, progress: Callable[[Progress], None] | None = None, *, runs_jobs: bool = True) -> Engine:
         limits = _limits(self._bound.settings.engine)
-        return Engine(self.backend, self._host, limits=limits, observe=metered(progress), runs_jobs=runs_jobs)
+        return Engine(self.backend, self._host, limits=limits, observe=metered(reported(progress)), runs_jobs=runs_jobs)
 
     async def _is_settled(self, assessment: str) -> bool:
         stored = await Store(self.backend.state).get(Assessment, assessment)
@@ -279,6 +321,18 @@ class App:
         names = sorted({image.merged for image in verdict.images if image.merged})
         stored = {name: await self.backend.reports.get(name) for name in names}
         return {name: MergedReport.model_validate_json(data) for name, data in stored.items() if data is not None}
+
+
+def _count(accepted: Accepted) -> None:
+    count_events(**_amounts(accepted))
+
+
+def _amounts(accepted: Accepted) -> dict[str, int]:
+    return {
+        "accepted": len(accepted.ids),
+        "skipped": len(accepted.skipped),
+        "rejected": len(accepted.rejected),
+    }
 
 
 def data_folder(options: AppOptions) -> Path:
@@ -338,3 +392,27 @@ def _checked_name(name: str) -> str:
         return f"{scheme}:{Path(path).absolute()}"
     ImageReference.parse(name)
     return name
+
+
+def _intake_messages(events: Sequence[Event], lane: Lane, *, force: bool = False) -> list[Message]:
+    alone = len(events) == 1
+    return [
+        intake_message(event, lane, force=force, traceparent=_begun_trace(event, is_alone=alone)) for event in events
+    ]
+
+
+def _resource_of(intake: Message) -> str:
+    return Event.model_validate(intake.body["event"]).resource_id
+
+
+def _begun_trace(event: Event, *, is_alone: bool) -> str:
+    """The trace of what follows from an event: the caller's, or, of many events at once, one of its own."""
+    about = {
+        "messaging.system": "scanguard",
+        "messaging.operation.type": "send",
+        "messaging.operation.name": "send intake",
+        "scanguard.assessment": assessment_id(event),
+        "scanguard.event.type": event.type,
+    }
+    with span("send intake", "producer", about, is_root=not is_alone) as working:
+        return working.traceparent

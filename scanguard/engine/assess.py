@@ -10,6 +10,7 @@ from typing import Final
 from scanguard.engine.assessing import (
     NO_ERROR,
     Step,
+    assessment_of,
     deadline_of,
     deployment_of,
     ended,
@@ -30,13 +31,12 @@ from scanguard.engine.documents import (
     OutboxState,
     ScanTask,
     TaskUse,
-    assessment_id,
     outbox_id,
     reborn,
 )
 from scanguard.engine.heads import Heads
 from scanguard.engine.judge import Judge
-from scanguard.engine.messages import assess_message, deliver_message
+from scanguard.engine.messages import deliver_message, wake_up
 from scanguard.engine.opening import Opening
 from scanguard.engine.plan import Plan, Progress
 from scanguard.engine.readiness import answered, is_ready, next_fallback, unserved
@@ -46,12 +46,12 @@ from scanguard.engine.tasks import Tasks, Want
 from scanguard.errors import (
     BackendError,
     ConflictError,
-    EventError,
     ScanguardError,
 )
-from scanguard.model.deployment import Deployment, Event
+from scanguard.model.deployment import Deployment
 from scanguard.model.verdict import Verdict
 from scanguard.ports import Message, MessageKind, Outgoing
+from scanguard.telemetry.traces import current_traceparent
 
 _MAX_STEPS = 50
 CLAIM: Final = timedelta(seconds=5)
@@ -106,18 +106,8 @@ class AssessHandler:
 
     async def _begin(self, message: Message) -> Stored[Assessment]:
         """The event becomes an assessment; the same event again finds it, and replays one that was given up."""
-        event = Event.model_validate(message.body.get("event"))
-        if assessment_id(event) != message.id:
-            raise EventError(f"the intake message {message.id} does not carry its event", target=message.id)
         now = self._context.now()
-        assessment = Assessment(
-            id=message.id,
-            event=event,
-            lane=message.lane,
-            force=message.body.get("force") is True,
-            created_at=now,
-        )
-        stored = await self._store.ensure(assessment, self._limits.rearm_at(now))
+        stored = await self._store.ensure(assessment_of(message, now), self._limits.rearm_at(now))
         if stored.document.state is not AssessmentState.DEAD:
             return stored
         again = await self._store.replace(stored, reborn(stored.document, now), self._limits.rearm_at(now))
@@ -239,7 +229,7 @@ class AssessHandler:
         A claim of somebody else is left alone for a moment: two who judge at once would overtake each other in turn.
         """
         if (again := self._claimed_until(stored.document)) is not None:
-            return None, [Outgoing(assess_message(stored.document.id, stored.document.lane), again)]
+            return None, [Outgoing(wake_up(stored.document), again)]
         self._context.observe(Progress(stored.document.id, "", "", "judging"))
         now = self._context.now()
         revision = max(stored.document.claimed, stored.document.revision) + 1
@@ -258,7 +248,7 @@ class AssessHandler:
         )
         stored = await self._store.replace(stored, judged, self._limits.rearm_at(now))
         took = None if claimed.revision else (now - claimed.event.time).total_seconds()
-        self._context.observe(Progress(claimed.id, "", "", "judging", verdict.outcome.value, "verdict", took))
+        self._context.observe(Progress(claimed.id, "", "", "judging", verdict.outcome.value, "verdict", took, verdict))
         return stored, []
 
     def _claimed_until(self, assessment: Assessment) -> datetime | None:
@@ -294,6 +284,7 @@ class AssessHandler:
                 instance=ref.instance,
                 lane=assessment.lane,
                 created_at=now,
+                traceparent=current_traceparent(assessment.traceparent),
             )
             await self._store.ensure(item, self._limits.rearm_at(now))
             messages.append(Outgoing(deliver_message(item)))

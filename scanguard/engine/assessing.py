@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from scanguard.engine.documents import Assessment, AssessmentState, ImageState
+from pydantic import ValidationError
+
+from scanguard.engine.documents import Assessment, AssessmentState, ImageState, assessment_id
 from scanguard.engine.store import Stored
 from scanguard.errors import (
     BackendError,
+    EventError,
     PlatformError,
     PlatformForbiddenError,
     PlatformThrottledError,
@@ -16,8 +19,9 @@ from scanguard.errors import (
     RegistryThrottledError,
     ScanguardError,
 )
-from scanguard.model.deployment import Container, Deployment
-from scanguard.ports import Outgoing
+from scanguard.model.deployment import Container, Deployment, Event
+from scanguard.ports import Message, Outgoing
+from scanguard.telemetry.traces import current_traceparent
 
 NO_ERROR: Final[dict[str, object]] = {"attempts": 0, "error": "", "error_kind": ""}
 
@@ -41,6 +45,19 @@ def ended(assessment: Assessment) -> Assessment:
         return assessment.model_copy(update={"state": AssessmentState.DONE})
     said = {"error": assessment.unread, "error_kind": PlatformForbiddenError.__name__}
     return assessment.model_copy(update={"state": AssessmentState.DEAD, **said})
+
+
+def assessment_of(message: Message, now: datetime) -> Assessment:
+    """A new assessment of an intake message's event. Raises EventError when the message does not carry it."""
+    try:
+        event = Event.model_validate(message.body.get("event"))
+    except ValidationError as exc:
+        raise EventError(f"the intake message {message.id} holds no event", target=message.id) from exc
+    if assessment_id(event) != message.id:
+        raise EventError(f"the intake message {message.id} does not carry its event", target=message.id)
+    force = message.body.get("force") is True
+    trace = message.traceparent or current_traceparent()
+    return Assessment(id=message.id, event=event, lane=message.lane, force=force, created_at=now, traceparent=trace)
 
 
 def once(messages: list[Outgoing]) -> list[Outgoing]:

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, JsonValue
 
-from scanguard.model.base import SCHEMA_VERSION, Digest, Instant, Model
+from scanguard.model.base import SCHEMA_VERSION, Digest, Instant, Model, Traced
 from scanguard.model.deployment import Deployment, Event
 from scanguard.model.image import Platform, ResolvedImage
 from scanguard.model.report import ScannerInfo
@@ -87,7 +87,7 @@ class OutboxRef(Model):
     instance: str
 
 
-class Assessment(Document):
+class Assessment(Traced, Document):
     """One observation of a deployment, from its event to its verdict.
 
     ``revision`` is drawn by whoever judges, so a judgement that was overtaken can never hide a later one.
@@ -147,6 +147,7 @@ def reborn(assessment: Assessment, now: datetime) -> Assessment:
         lane=assessment.lane,
         force=assessment.force,
         created_at=now,
+        traceparent=assessment.traceparent,
         claimed=assessment.claimed,
         revision=assessment.revision,
     )
@@ -204,7 +205,7 @@ class TaskResult(Model):
     finished_at: Instant
 
 
-class ScanTask(Document):
+class ScanTask(Traced, Document):
     """One scan of one digest by one scanner instance with one set of options."""
 
     TABLE: ClassVar[str] = "task"
@@ -262,7 +263,7 @@ def task_id(image: ResolvedImage, instance: str, fingerprint: str) -> str:
     return stable_id("task", image.digest, image.platform, image.platform.os_version, instance, fingerprint)
 
 
-class Waiter(Document):
+class Waiter(Traced, Document):
     """An assessment that waits for a task; a row of its own, so that no row grows with the fleet."""
 
     TABLE: ClassVar[str] = "waiter"
@@ -286,7 +287,10 @@ class OutboxState(StrEnum):
     DEAD = "dead"
 
 
-class OutboxItem(Document):
+TERMINAL_OUTBOX = frozenset({OutboxState.DONE, OutboxState.OVERTAKEN, OutboxState.DEAD})
+
+
+class OutboxItem(Traced, Document):
     """One delivery: a sink write, a notification or an action."""
 
     TABLE: ClassVar[str] = "outbox"

@@ -7,15 +7,25 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
 from scanguard.engine.assess import AssessHandler
+from scanguard.engine.assessing import assessment_of
 from scanguard.engine.context import EngineContext
 from scanguard.engine.dead import DeadLetters
 from scanguard.engine.deliver import DeliverHandler
-from scanguard.engine.documents import Assessment, AssessmentState, OutboxItem, OutboxState, ScanTask, TaskState
+from scanguard.engine.documents import (
+    TERMINAL_OUTBOX,
+    TERMINAL_TASK,
+    Assessment,
+    AssessmentState,
+    OutboxItem,
+    OutboxState,
+    ScanTask,
+    TaskState,
+)
 from scanguard.engine.limits import EngineLimits
 from scanguard.engine.messages import correlation_of
 from scanguard.engine.plan import Host, Observer, Progress
@@ -24,11 +34,14 @@ from scanguard.engine.reports import MergedReports
 from scanguard.engine.scan import ScanHandler
 from scanguard.engine.store import Store, Stored
 from scanguard.engine.sweep import SweepHandler
+from scanguard.engine.tracing import handling
 from scanguard.errors import BackendError
 from scanguard.ports import Backend, Message, MessageKind, Outgoing
 from scanguard.telemetry.correlation import correlating
 
 D = TypeVar("D", Assessment, ScanTask, OutboxItem)
+LOST: Final = "the queue gave its message up: whoever handled it failed, or ended, every time"
+_ENDED: Final = frozenset({AssessmentState.DONE, AssessmentState.DEAD, *TERMINAL_TASK, *TERMINAL_OUTBOX})
 log = logging.getLogger("scanguard.engine")
 
 
@@ -76,13 +89,14 @@ class Engine:
         Errors:
             BackendError: the state, queue or report store failed; leave the message to come again.
         """
-        with correlating(correlation_of(message)):
+        with correlating(correlation_of(message)), handling(message) as working:
             try:
                 return await self._dispatch(message)
             except (BackendError, asyncio.CancelledError):
                 raise
             except Exception as exc:
                 log.exception("internal error: kind=%s id=%s", message.kind, message.id)
+                working.failed(exc, is_logged=True)
                 return await self._note_failure(message, exc)
 
     async def _dispatch(self, message: Message) -> list[Outgoing]:
@@ -98,8 +112,32 @@ class Engine:
 
     async def _note_failure(self, message: Message, exc: Exception) -> list[Outgoing]:
         """Count an unforeseen failure in the state, and give up after too many: never loop in silence."""
+        noted = await self._counted(message, _describe(exc), type(exc).__name__)
+        if noted is None:
+            raise BackendError(f"{message.kind} {message.id}: {_describe(exc)}") from exc
+        return noted
+
+    async def lost(self, message: Message) -> list[Outgoing]:
+        """Take up what a host's queue gave up; what has no attempts left becomes a dead letter.
+
+        A message that ends every process it is given to leaves no trace in the state: such an attempt is counted here.
+        What has ended, or is woken by its own due time, needs no message.
+
+        Errors:
+            EventError: an intake message without its event. BackendError: the state cannot be had; ask again.
+        """
+        with correlating(correlation_of(message)):
+            if message.kind is MessageKind.INTAKE:
+                now = self.context.now()
+                await self.context.store.ensure(assessment_of(message, now), self.context.limits.rearm_at(now))
+            return await self._counted(message, LOST, "Lost", pending_only=True) or []
+
+    async def _counted(
+        self, message: Message, error: str, kind: str, *, pending_only: bool = False
+    ) -> list[Outgoing] | None:
+        """One attempt more in the state, and the message again; None when there is no row to count on."""
         now = self.context.now()
-        note = _Note(error=_describe(exc), kind=type(exc).__name__, now=now, limits=self.context.limits)
+        note = _Note(error=error, kind=kind, now=now, limits=self.context.limits, pending_only=pending_only)
         store = self.context.store
         noted: Stored[Assessment] | Stored[ScanTask] | Stored[OutboxItem] | None = None
         match message.kind:
@@ -113,13 +151,17 @@ class Engine:
             case MessageKind.SWEEP:
                 pass
         if noted is None:
-            raise BackendError(f"{message.kind} {message.id}: {note.error}") from exc
+            return None
+        if not note.counted:
+            await self.context.dead.note(noted.document)
+            return []
         if isinstance(noted.document, ScanTask) and noted.document.state is TaskState.FAILED:
-            self.context.observe(Progress("", "", noted.document.instance, "failed", note.error, "scan"))
+            task = noted.document
+            self.context.observe(Progress("", "", task.instance, "failed", error, "scan", about=task))
         return [Outgoing(message, note.again(noted.document.attempts))]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Note:
     """An unforeseen failure, to be written on whatever document it happened to."""
 
@@ -127,11 +169,17 @@ class _Note:
     kind: str
     now: datetime
     limits: EngineLimits
+    pending_only: bool = False
+    """Leave what has ended as it is."""
+    counted: bool = False
 
-    def on(self, ended: object, **last: object) -> Callable[[D], tuple[D, datetime | None]]:
+    def on(self, ended: object, **last: object) -> Callable[[D], tuple[D, datetime | None] | None]:
         """One attempt more; after the last one the state ``ended``, together with the fields ``last``."""
 
-        def change(document: D) -> tuple[D, datetime | None]:
+        def change(document: D) -> tuple[D, datetime | None] | None:
+            self.counted = not (self.pending_only and document.state in _ENDED)
+            if not self.counted:
+                return None
             attempts = document.attempts + 1
             noted = {"attempts": attempts, "error": self.error, "error_kind": self.kind}
             if attempts >= self.limits.attempts:

@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
+from scanguard.engine.driver import ForeignMessageError, advance
 from scanguard.engine.engine import Engine
-from scanguard.engine.messages import correlation_of, sweep_message
+from scanguard.engine.messages import sweep_message
 from scanguard.errors import BackendError, ScanguardError
-from scanguard.ports import ALL_LANES, MESSAGE_SCHEMA_VERSION, Delivery, Lane, Message
-from scanguard.telemetry.metrics import count_message
+from scanguard.ports import ALL_LANES, Delivery, Lane, Message
 
 log = logging.getLogger("scanguard.worker")
 
@@ -88,25 +88,16 @@ class Worker:
                 await self._changed.wait()
 
     async def _process(self, delivery: Delivery) -> None:
-        message = delivery.message
-        if message is None or message.schema_version > MESSAGE_SCHEMA_VERSION:
-            log.error("a message of another version is left to another worker: %.200r", delivery.raw)
-            await self._give_back(delivery, 1)
-            count_message("unknown", "foreign")
-            return
-        began, outcome = time.monotonic(), "stopped"
         try:
-            await self._queue.send(await self._engine.handle(message))
+            await advance(self._engine, delivery.message, delivery.raw)
             await self._queue.ack(delivery)
-            outcome = "handled"
+        except ForeignMessageError:
+            await self._give_back(delivery, 1)
         except ScanguardError as exc:
-            about = {"correlation_id": correlation_of(message)}
-            log.warning("kind=%s id=%s comes again: %s", message.kind, message.id, exc, extra=about)
+            log.debug("given back: %s", exc)
             await self._give_back(delivery, delivery.delivered)
-            outcome = "again"
         finally:
             self._in_hand.pop(delivery.receipt, None)
-            count_message(message.kind.value, outcome, time.monotonic() - began)
             self._changed.set()
 
     async def _give_back(self, delivery: Delivery, failures: int) -> None:

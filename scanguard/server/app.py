@@ -60,7 +60,7 @@ def build_app(app: App, settings: ServerSettings, access: Access, *, health: Hea
 def routes(app: App, events: EventsEndpoint, door: Door, health: Health) -> list[BaseRoute]:
     """Every route; :mod:`scanguard.server.openapi` describes them."""
     api = VerdictsApi(app, door)
-    letters = DeadLettersApi(app, door)
+    letters = DeadLettersApi(app, events.settings, door)
     return [
         Route("/events", events, methods=["POST"]),
         Route("/events", events.options, methods=["OPTIONS"]),
@@ -70,6 +70,7 @@ def routes(app: App, events: EventsEndpoint, door: Door, health: Health) -> list
         Route("/api/v1/verdicts/{id}", api.one_verdict, methods=["GET"]),
         Route("/api/v1/verdicts/{id}/explanation", api.explanation, methods=["GET"]),
         Route("/api/v1/dead-letters", letters.list_letters, methods=["GET"]),
+        Route("/api/v1/dead-letters/replay", letters.replay, methods=["POST"]),
         Route("/api/v1/dead-letters/{id}", letters.one_letter, methods=["GET"]),
         Route("/api/v1/openapi.json", api.openapi, methods=["GET"]),
     ]

@@ -16,5 +16,5 @@ class Caller:
     allow: frozenset[Permission]
 
 
-ANYBODY: Final = Caller("anybody", frozenset({"events", "read"}))
+ANYBODY: Final = Caller("anybody", frozenset({"events", "read", "replay"}))
 """Where nothing has to be shown: a service that listens on loopback only."""

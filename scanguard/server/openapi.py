@@ -18,7 +18,7 @@ from scanguard.model.verdict import Verdict
 from scanguard.render.json_text import JSON_SCHEMA_VERSION
 from scanguard.server.access import KEY_HEADERS, KEY_PARAMETER
 from scanguard.server.body import JSON_TYPES
-from scanguard.server.dead_letters import DEFAULT_LIMIT, MAX_LIMIT, LetterViews
+from scanguard.server.dead_letters import DEFAULT_LIMIT, MAX_LIMIT, LetterViews, Replayed, ReplayRequest
 from scanguard.server.problems import MEDIA_TYPE
 from scanguard.server.verdict_query import VerdictQuery
 
@@ -75,7 +75,8 @@ class Probe(Model):
     status: str
 
 
-_MODELS: Final = (LetterViews, VerdictPage, Verdicts, Explanation, Acknowledgement, Validation, Problem, Probe)
+_LETTERS: Final = (LetterViews, ReplayRequest, Replayed)
+_MODELS: Final = (*_LETTERS, VerdictPage, Verdicts, Explanation, Acknowledgement, Validation, Problem, Probe)
 
 
 @cache
@@ -109,6 +110,7 @@ def _paths() -> dict[str, Any]:
         "/api/v1/dead-letters": {
             "get": _read("listDeadLetters", "What was given up, newest first.", LetterViews, _letter_parameters())
         },
+        "/api/v1/dead-letters/replay": {"post": _replay()},
         "/api/v1/dead-letters/{id}": {"get": _read("getDeadLetter", "One dead letter.", LetterViews, by_id)},
         "/api/v1/openapi.json": {
             "get": {
@@ -136,6 +138,17 @@ def _read(name: str, summary: str, model: type[Model], parameters: list[dict[str
         "parameters": parameters,
         "security": _secured("key", "entra"),
         "responses": {"200": _answer(summary, _reference(model)), "default": _problem()},
+    }
+
+
+def _replay() -> dict[str, Any]:
+    body = {"application/json": {"schema": _reference(ReplayRequest)}}
+    return {
+        "operationId": "replayDeadLetters",
+        "summary": "Take up again what was given up, each from its start.",
+        "security": _secured("key", "entra"),
+        "requestBody": {"required": True, "content": body},
+        "responses": {"200": _answer("How many.", _reference(Replayed)), "default": _problem()},
     }
 
 

@@ -21,6 +21,14 @@ VARIABLE: Final = "SCANGUARD_CONFIG"
 DEFAULTS_NAME: Final = "built-in defaults"
 
 
+@dataclass(frozen=True, slots=True)
+class ConfigText:
+    """A configuration that is at hand as text, and where it came from."""
+
+    text: str
+    name: str
+
+
 @dataclass(frozen=True)
 class Loaded:
     """Settings, the document they were read from, and the folder that relative paths start from."""
@@ -42,14 +50,18 @@ def find_files(given: Sequence[Path] | None, environ: Mapping[str, str]) -> tupl
     return (here,) if here.is_file() else ()
 
 
-def load_settings(given: Sequence[Path] | None = None, environ: Mapping[str, str] | None = None) -> Loaded:
+def load_settings(given: Sequence[Path] | ConfigText | None = None, environ: Mapping[str, str] | None = None) -> Loaded:
     """Read, merge and check the grammar; raises ConfigError with one line per problem.
 
-    Without any file the built-in defaults apply. The environment lies over either.
+    Without any file or text the built-in defaults apply. The environment lies over either.
     """
     environ = os.environ if environ is None else environ
-    files = find_files(given, environ)
-    documents = [read_file(path) for path in files] or [built_in()]
+    files: tuple[Path, ...] = ()
+    if isinstance(given, ConfigText):
+        documents = [read_text(given.text, given.name)]
+    else:
+        files = find_files(given, environ)
+        documents = [read_file(path) for path in files] or [built_in()]
     document = merge([*documents, read_environment(environ)])
     folder = files[0].resolve().parent if files else Path.cwd()
     return Loaded(parse_settings(document), document, folder, files)

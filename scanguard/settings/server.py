@@ -12,8 +12,8 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from scanguard.model.base import Model
 from scanguard.model.secret import SecretRef
 
-Permission = Literal["events", "read"]
-"""``events`` may send events in; ``read`` may read verdicts through the API."""
+Permission = Literal["events", "read", "replay"]
+"""``events`` may send events in, ``read`` may read verdicts, ``replay`` may take up again what was given up."""
 PUBLIC_CLOUD: Final = "https://login.microsoftonline.com"
 _GUID: Final = r"^[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$"
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from scanguard import BackendError, Clock, ConflictError, Delivery, Lane, Outgoing, QueueDepth
+from scanguard import Arrival, BackendError, Clock, ConflictError, Delivery, Lane, Outgoing, QueueDepth
 from scanguard.tokens import unique_token
 from scanguard_azure import storage_messages as messages
 from scanguard_azure.storage_blobs import StorageBlobs
@@ -148,6 +148,25 @@ class StorageQueue:
         """How full every lane is, approximately; since when a message could be taken, the queue does not tell."""
         counts = await asyncio.gather(*(self._clients.queue(lane, _count) for lane in Lane))
         return {lane: QueueDepth(count) for lane, count in zip(Lane, counts, strict=True)}
+
+    # --- a host receives and acknowledges -------------------------------------------------------------------
+
+    async def arrived(self, text: str) -> Arrival:
+        """A message that the Functions host took by itself; its body is read from its blob, if it has one."""
+        wire = messages.read_text(text)
+        message = wire.message
+        if message is not None and wire.blob:
+            data = await self._spilled.get(wire.blob)
+            if data is None:
+                return Arrival(None, is_void=True)
+            message = wire.with_body(data).message
+        return Arrival(message, wire.not_before if wire.wait_s(self._clock.now()) else None)
+
+    async def handled(self, text: str) -> None:
+        """The host acknowledges now: the body's blob goes."""
+        blob = messages.read_text(text).blob
+        if blob:
+            await self._spilled.delete(blob)
 
     # --- held messages ------------------------------------------------------------------------------------
 

@@ -1,0 +1,1 @@
+"""scanguard on Azure Functions: triggers, and nothing that the engine does."""

@@ -1,0 +1,127 @@
+"""The packaged function app in Azure's own runtime: what the host finds, and an event's way to its verdict."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from azurite import Azurite, azurite
+from function_host import FunctionHost, WorkerProcess, function_host
+from function_package import Packaged, packaged
+from function_scene import Scene, cloud_event, grid_event
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
+TIME_TO_VERDICT_S = 60
+
+
+@pytest.fixture(scope="module")
+def package() -> Packaged:
+    return packaged()
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    with azurite(tmp_path_factory.mktemp("azurite")) as where:
+        yield where
+
+
+@pytest.fixture
+def scene(storage: Azurite, tmp_path: Path) -> Scene:
+    made = Scene(tmp_path, storage)
+    made.deploy("api", "shop")
+    return made
+
+
+async def judged(host: FunctionHost, scene: Scene, number: int = 1) -> None:
+    async def is_done() -> bool:
+        return len(scene.verdicts()) >= number
+
+    await host.run(TIME_TO_VERDICT_S, until=is_done, every_s=5)
+    assert len(scene.verdicts()) >= number, f"{host.calls}\n{host.worker.log()}"
+
+
+async def test_the_host_finds_every_function_with_its_bindings(package: Packaged, scene: Scene) -> None:
+    scene.with_server()
+    async with function_host(package, scene.settings(), scene.folder) as host:
+        assert host.worker.indexed["error"] == ""
+        queues = {
+            name: (one["queueName"].removeprefix(scene.prefix), one["connection"])
+            for name, one in host.triggers("queueTrigger").items()
+        }
+        routes = {
+            name: (one["route"], sorted(one["methods"]), one["authLevel"])
+            for name, one in host.triggers("httpTrigger").items()
+        }
+        assert queues == {
+            "FreshLane": ("fresh", "AzureWebJobsStorage"),
+            "FreshPoison": ("fresh-poison", "AzureWebJobsStorage"),
+            "BulkLane": ("bulk", "AzureWebJobsStorage"),
+            "BulkPoison": ("bulk-poison", "AzureWebJobsStorage"),
+        }
+        assert routes == {
+            "Health": ("health", ["GET"], "ANONYMOUS"),
+            "Events": ("events", ["OPTIONS", "POST"], "ANONYMOUS"),
+            "Reports": ("reports/{id}", ["GET"], "ANONYMOUS"),
+            "Replay": ("replay", ["POST"], "FUNCTION"),
+            "Approvals": ("approvals/{id}", ["GET", "POST"], "FUNCTION"),
+        }
+        (timer,) = host.triggers("timerTrigger").items()
+        assert (timer[0], timer[1]["schedule"], timer[1]["runOnStartup"]) == ("Sweeps", "0 * * * * *", False)
+        assert list(host.triggers("eventGridTrigger")) == ["EventProcessor"]
+        outputs = [one for one in host.functions["EventProcessor"] if one["type"] == "queue"]
+        assert [(one["queueName"], one["direction"]) for one in outputs] == [(f"{scene.prefix}fresh", "OUT")]
+
+
+async def test_what_is_loaded_is_the_package(package: Packaged, scene: Scene) -> None:
+    async with function_host(package, scene.settings(), scene.folder) as host:
+        loaded = host.worker.indexed["loaded"]
+        assert {"function_app", "scanguard", "scanguard_azure", "pydantic", "azure.functions"} <= loaded.keys()
+        assert all(path.startswith(f"{package.folder}/") for path in loaded.values()), loaded
+
+
+async def test_an_event_becomes_a_stored_verdict(package: Packaged, scene: Scene) -> None:
+    async with function_host(package, scene.settings(), scene.folder) as host:
+        assert await host.event(grid_event("api"))
+        await judged(host, scene)
+        assert [call.function for call in host.calls if not call.ok] == []
+        (verdict,) = scene.verdicts()
+        assert "api" in json.dumps(verdict)
+        assert len(scene.calls("submit")) == 1
+        assert len(scene.calls("poll")) >= 1
+
+
+async def test_an_event_that_comes_twice_in_both_schemas_is_scanned_once(package: Packaged, scene: Scene) -> None:
+    async with function_host(package, scene.settings(), scene.folder) as host:
+        for event in (grid_event("api"), grid_event("api"), cloud_event("api")):
+            assert await host.event(event)
+        assert await host.depth(f"{scene.prefix}fresh") == 3
+        await judged(host, scene, 2)
+        assert len(scene.calls("submit")) == 1
+
+
+async def test_a_worker_that_is_killed_in_the_middle_loses_nothing(package: Packaged, scene: Scene) -> None:
+    async with function_host(package, scene.settings(), scene.folder) as host:
+        assert await host.event(grid_event("api"))
+        assert await host.event(grid_event("shop"))
+        for _ in range(3):
+            await host.pump("FreshLane")
+        assert scene.calls("submit")
+        first = host.worker
+        first.kill()
+        host.worker = WorkerProcess(package, scene.settings(), scene.folder / "second.log")
+        await host.worker.start()
+        try:
+            await judged(host, scene, 2)
+        finally:
+            await host.worker.stop()
+            host.worker = first
+
+
+async def test_a_tick_starts_what_is_due_and_wakes_what_was_forgotten(package: Packaged, scene: Scene) -> None:
+    async with function_host(package, scene.settings(), scene.folder) as host:
+        assert await host.tick()
+        assert await host.depth(f"{scene.prefix}fresh") == 1
+        assert await host.pump() == 1
+        assert [call.function for call in host.calls if call.ok] == ["Sweeps", "FreshLane"]
