@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -31,8 +31,20 @@ from scanguard.errors import (
     RegistryAuthError,
     ScanguardError,
     SecretError,
+    SecretUnavailableError,
 )
-from scanguard.hooks import Catalog, PlatformSpec, PluginConfig, PluginContext, Scanner, Sweep, SweepSpec
+from scanguard.hooks import (
+    Catalog,
+    PlatformSpec,
+    PluginConfig,
+    PluginContext,
+    RegistryCredentialSpec,
+    Scanner,
+    SecretStore,
+    SecretStoreSpec,
+    Sweep,
+    SweepSpec,
+)
 from scanguard.http import HttpFactory
 from scanguard.model.base import base_of
 from scanguard.model.deployment import Deployment, Event
@@ -40,6 +52,7 @@ from scanguard.model.image import Platform, ResolvedImage
 from scanguard.model.rate import Rate
 from scanguard.model.secret import SecretRef
 from scanguard.oci.client import ImageClient
+from scanguard.oci.configured import ConfiguredCredentials
 from scanguard.oci.credentials import CredentialSource, RegistryCredential
 from scanguard.oci.settings import RegistrySettings
 from scanguard.ports import Clock
@@ -50,6 +63,7 @@ from scanguard.telemetry.secrets import conceal
 SECRET_TIMEOUT_S = 30.0
 CREDENTIAL_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 5.0
+CREDENTIALS = "registry credentials"
 IMAGE_PLATFORM = "image"
 T = TypeVar("T")
 log = logging.getLogger("scanguard.app")
@@ -77,9 +91,7 @@ class PluginHost:
         self._catalog = surroundings.catalog
         self._http = HttpFactory(ca_file=surroundings.registries.ca_file)
         self._instances = {**surroundings.bound.instances, **{one.name: one for one in surroundings.scanners}}
-        self._images = ImageClient(
-            self._http, _Credentials(surroundings.catalog, self.context), surroundings.registries, surroundings.clock
-        )
+        self._images = ImageClient(self._http, _Credentials(self), surroundings.registries, surroundings.clock)
         self._built: dict[tuple[str, str], Any] = {}
         self._plans: dict[tuple[object, ...], Plan] = {}
         settings = surroundings.bound.settings
@@ -109,17 +121,32 @@ class PluginHost:
         if spec is None:
             known = ", ".join(f"{name}:" for name in sorted(self._catalog.secret_stores)) or "none"
             raise SecretError(f"nothing resolves {reference}: the schemes known here are {known}")
-        store = self._object("secret store", reference.scheme, spec.build)
+        store: SecretStore = self._object(
+            "secret store", reference.scheme, partial(self.build_single, "secret store", spec)
+        )
         found = await call_plugin(
             store.resolve(reference.locator),
             plugin=reference.scheme,
             what="resolve",
             timeout_s=SECRET_TIMEOUT_S,
-            timeout_error=SecretError,
+            timeout_error=SecretUnavailableError,
             returns=SecretStr,
         )
         conceal(found.get_secret_value())
         return found
+
+    def build_single(self, kind: str, spec: SecretStoreSpec | RegistryCredentialSpec) -> Any:  # noqa: ANN401  # a plugin's own object
+        """A secret store or a source of credentials, as its instance says, or with the defaults."""
+        bound = self._given.bound.single(kind, spec.name)
+        config = spec.config() if bound is None else bound.config
+        return spec.build(config, self.context(spec.name if bound is None else bound.name, spec.name))
+
+    def credential_sources(self) -> Iterator[tuple[str, CredentialSource]]:
+        """What the configuration says, then every source that plugins offer, lowest priority number first."""
+        yield "registries.credentials", ConfiguredCredentials(self._given.registries.credentials, self.secret)
+        offered = self._catalog.registry_credentials.values()
+        for spec in sorted(offered, key=lambda one: (one.priority, one.name)):
+            yield spec.name, self._object(CREDENTIALS, spec.name, partial(self.build_single, CREDENTIALS, spec))
 
     # --- the engine's questions ---------------------------------------------------------------------------
 
@@ -291,18 +318,14 @@ class PluginHost:
 
 
 class _Credentials:
-    """Every source of registry credentials that plugins offer, lowest priority number first."""
+    """Every source of registry credentials; what one gives is kept out of the logs."""
 
-    def __init__(self, catalog: Catalog, context: Callable[[str], PluginContext]) -> None:
-        self._specs = sorted(catalog.registry_credentials.values(), key=lambda spec: (spec.priority, spec.name))
-        self._context = context
-        self._sources: Mapping[str, CredentialSource] | None = None
+    def __init__(self, host: PluginHost) -> None:
+        self._host = host
 
     async def credential(self, registry: str) -> RegistryCredential | None:
         """The first credential found, or None."""
-        if self._sources is None:
-            self._sources = {spec.name: spec.build(self._context(spec.name)) for spec in self._specs}
-        for name, source in self._sources.items():
+        for name, source in self._host.credential_sources():
             found = await call_plugin(
                 _awaited(partial(source.credential, registry)),
                 plugin=name,
@@ -312,6 +335,8 @@ class _Credentials:
                 returns=(RegistryCredential, type(None)),
             )
             if isinstance(found, RegistryCredential):
+                for secret in filter(None, (found.password, found.identity_token)):
+                    conceal(secret.get_secret_value())
                 return found
         return None
 

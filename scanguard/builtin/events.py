@@ -25,6 +25,8 @@ _VERBS: Final = {
     "microsoft.resources.resourcedeletesuccess": "delete",
 }
 """Types of events, and the end of the operations they are about."""
+OPERATIONS: Final = frozenset(f"{workload}/{verb}" for workload in WORKLOADS for verb in _VERBS.values())
+"""All that is understood."""
 _OBJECT_ID: Final = "http://schemas.microsoft.com/identity/claims/objectidentifier"
 _APP_ID: Final = "appid"
 _PRINCIPAL: Final = re.compile(r"[0-9A-Fa-f-]{1,64}")
@@ -73,7 +75,7 @@ def _parse(event: Object, *, type_key: str, source_key: str, time_key: str) -> E
     operation = operation or _implied_operation(resource_id, verb)
     if not isinstance(operation, str):
         raise EventError("it does not say which operation it is about: data.operationName is missing or no text")
-    if operation.lower() not in {f"{workload}/{verb}" for workload in WORKLOADS}:
+    if operation.lower() not in OPERATIONS or not operation.lower().endswith(f"/{verb}"):
         return None
     return _event(
         id=event.get("id"),

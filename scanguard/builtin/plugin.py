@@ -18,6 +18,7 @@ from scanguard.hooks import (
     Notifier,
     NotifierSpec,
     PlatformSpec,
+    PluginConfig,
     PluginContext,
     PolicySpec,
     RegistryCredentialSpec,
@@ -127,8 +128,8 @@ def scanguard_event_sources() -> Iterable[EventSourceSpec]:
 @hookimpl
 def scanguard_secret_stores() -> Iterable[SecretStoreSpec]:
     """Resolve secrets from the environment and from files."""
-    yield SecretStoreSpec(name="env", build=EnvironmentSecrets, description="Environment variables")
-    yield SecretStoreSpec(name="file", build=FileSecrets, description="Files")
+    yield SecretStoreSpec(name="env", build=lambda _, __: EnvironmentSecrets(), description="Environment variables")
+    yield SecretStoreSpec(name="file", build=lambda _, __: FileSecrets(), description="Files")
 
 
 @hookimpl
@@ -145,7 +146,7 @@ def _scripted(config: ScriptedConfig, context: PluginContext) -> Scanner:
     return ScriptedScanner(config, context)
 
 
-def _docker_config(context: PluginContext) -> CredentialSource:
+def _docker_config(config: PluginConfig, context: PluginContext) -> CredentialSource:
     from scanguard.oci.docker_config import DockerConfigCredentials  # noqa: PLC0415  # only when an image is fetched
 
     return DockerConfigCredentials()

@@ -80,12 +80,17 @@ class EventSourceSpec:
 
 @dataclass(frozen=True, slots=True)
 class RegistryCredentialSpec:
-    """A source of registry credentials; asked in the order of ``priority``, lowest first."""
+    """A source of registry credentials; asked in the order of ``priority``, lowest first.
+
+    ``config`` is what the instance of this plugin may say; there is one instance at most, and without it the defaults
+    apply, so every option has one.
+    """
 
     name: str
-    build: Callable[[PluginContext], CredentialSource]
+    build: Callable[[Any, PluginContext], CredentialSource]
     description: str = ""
     priority: int = 100
+    config: type[PluginConfig] = PluginConfig
 
 
 class SecretStore(Protocol):
@@ -101,11 +106,16 @@ class SecretStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SecretStoreSpec:
-    """A secret store on offer; its ``name`` is the scheme of its references, such as ``env``."""
+    """A secret store on offer; its ``name`` is the scheme of its references, such as ``env``.
+
+    ``config`` is what the instance of this plugin may say; there is one instance at most, and without it the defaults
+    apply, so every option has one.
+    """
 
     name: str
-    build: Callable[[], SecretStore]
+    build: Callable[[Any, PluginContext], SecretStore]
     description: str = ""
+    config: type[PluginConfig] = PluginConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,14 +102,45 @@ def test_every_write_of_a_workload_counts_in_any_case(operation: str) -> None:
     assert event.operation == operation
 
 
+@pytest.mark.parametrize("make", [eventgrid, cloudevent])
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "Microsoft.ContainerInstance/containerGroups/delete",
+        "MICROSOFT.APP/CONTAINERAPPS/DELETE",
+        "Microsoft.App/jobs/delete",
+    ],
+)
+def test_a_deletion_of_a_workload_becomes_an_event_that_says_so(
+    make: Callable[..., dict[str, Any]], operation: str
+) -> None:
+    kind = "eventType" if make is eventgrid else "type"
+    deleted = {kind: "Microsoft.Resources.ResourceDeleteSuccess", "data": data(operationName=operation)}
+    (event,) = parse(make(**deleted)).events
+    assert event.is_deletion
+    assert (event.resource_id, event.actor) == (GROUP, OBJECT_ID)
+
+
+def test_a_deletion_without_data_is_of_what_its_subject_names() -> None:
+    (event,) = parse(cloudevent(type="Microsoft.Resources.ResourceDeleteSuccess", data=None)).events
+    assert event.operation == "Microsoft.ContainerInstance/containerGroups/delete"
+
+
 @pytest.mark.parametrize(
     "event",
     [
+        pytest.param(
+            eventgrid(
+                eventType="Microsoft.Resources.ResourceDeleteSuccess",
+                data=data(operationName="Microsoft.App/containerApps/revisions/delete"),
+            ),
+            id="part-of-a-workload-deleted",
+        ),
         pytest.param(eventgrid(data=data(operationName="Microsoft.Resources/tags/write")), id="our-own-tags"),
         pytest.param(
             eventgrid(data=data(operationName="Microsoft.Storage/storageAccounts/write")), id="other-resource"
         ),
-        pytest.param(eventgrid(eventType="Microsoft.Resources.ResourceDeleteSuccess"), id="deleted"),
+        pytest.param(eventgrid(eventType="Microsoft.Resources.ResourceDeleteSuccess"), id="deletion-of-a-write"),
         pytest.param(eventgrid(eventType="Microsoft.Resources.ResourceWriteFailure"), id="failed-write"),
         pytest.param(eventgrid(eventType="Microsoft.EventGrid.SubscriptionValidationEvent"), id="validation"),
         pytest.param(cloudevent(type="com.example.something"), id="other-cloudevent"),

@@ -21,9 +21,9 @@ async def judged(rig: Rig, resource: str = "/a", image: str = "clean:1") -> str:
     return name
 
 
-async def deleted(rig: Rig, resource: str = "/a", **event: str) -> str:
+async def deleted(rig: Rig, resource: str = "/a") -> str:
     rig.memory.clock.advance(60)
-    name = await rig.announce(resource, operation="Microsoft.App/containerApps/delete", **event)
+    name = await rig.announce(resource, operation="Microsoft.App/containerApps/delete")
     await rig.run(minutes=30)
     return name
 

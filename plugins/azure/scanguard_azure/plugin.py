@@ -6,17 +6,28 @@ from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
-from scanguard import BackendSpec, EventSourceSpec, PlatformSpec, SinkSpec, SweepSpec, hookimpl
+from scanguard import (
+    BackendSpec,
+    EventSourceSpec,
+    PlatformSpec,
+    RegistryCredentialSpec,
+    SecretStoreSpec,
+    SinkSpec,
+    SweepSpec,
+    hookimpl,
+)
 from scanguard_azure.acr import accepts_acr, parse_acr
 from scanguard_azure.arm import limits
 from scanguard_azure.arm.config import AzureConfig
 from scanguard_azure.arm.ids import outline, owns, subscription_of
 from scanguard_azure.dead_letters.config import DeadLetterConfig
+from scanguard_azure.registry.config import AcrConfig
 from scanguard_azure.results_config import SWEEP_EVERY, ResultsConfig
 from scanguard_azure.storage_config import StorageConfig
+from scanguard_azure.vault.config import KeyVaultConfig
 
 if TYPE_CHECKING:
-    from scanguard import Backend, DeploymentPlatform, PluginContext, Sink, Sweep
+    from scanguard import Backend, CredentialSource, DeploymentPlatform, PluginContext, SecretStore, Sink, Sweep
 
 scanguard_api_version = 1
 
@@ -132,4 +143,39 @@ def scanguard_sweeps() -> Iterable[SweepSpec]:
         build=_dead_letters,
         every=lambda config: config.every,
         description="Azure Storage: hands over the events that Event Grid could not deliver.",
+    )
+
+
+def _vault(config: Any, context: PluginContext) -> SecretStore:  # noqa: ANN401  # KeyVaultConfig
+    from scanguard_azure.vault.store import KeyVaultSecrets  # noqa: PLC0415  # when it is used
+
+    return KeyVaultSecrets(config, context)
+
+
+@hookimpl
+def scanguard_secret_stores() -> Iterable[SecretStoreSpec]:
+    """The secret store."""
+    yield SecretStoreSpec(
+        name="keyvault",
+        config=KeyVaultConfig,
+        build=_vault,
+        description="Azure Key Vault: vault/secret[/version]",
+    )
+
+
+def _registries(config: Any, context: PluginContext) -> CredentialSource:  # noqa: ANN401  # AcrConfig
+    from scanguard_azure.registry.credentials import AcrCredentials  # noqa: PLC0415  # when it is used
+
+    return AcrCredentials(config, context)
+
+
+@hookimpl
+def scanguard_registry_credentials() -> Iterable[RegistryCredentialSpec]:
+    """The registry credentials; they are allowed by name, so they come before whoever happens to be logged in here."""
+    yield RegistryCredentialSpec(
+        name="azure_acr",
+        config=AcrConfig,
+        build=_registries,
+        description="Azure container registries, with our own identity",
+        priority=50,
     )

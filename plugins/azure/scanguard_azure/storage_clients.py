@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 BACKOFF_S: Final = 0.5
 MAX_BACKOFF_S: Final = 10.0
+PIECE_BYTES: Final = 1024 * 1024
+"""Larger documents are sent in blocks, which are nothing before the last: aiohttp warns of longer bodies."""
 
 
 class AccountClients:
@@ -144,7 +146,8 @@ def _client_of(kind: str, config: AccountConfig) -> tuple[Any, dict[str, Any]]:
         return QueueServiceClient, {**options, **_storage_retry(config)}
     from azure.storage.blob.aio import BlobServiceClient  # noqa: PLC0415  # half a second
 
-    return BlobServiceClient, {**options, **_storage_retry(config)}
+    sizes = {"max_single_put_size": PIECE_BYTES, "max_block_size": PIECE_BYTES}
+    return BlobServiceClient, {**options, **sizes, **_storage_retry(config)}
 
 
 def _storage_retry(config: AccountConfig) -> dict[str, Any]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from azurite import Azurite
@@ -16,7 +15,7 @@ from scanguard_azure.storage_clients import StorageClients, storage_clients
 from scanguard_azure.storage_due import EARLY, GRACE, SHARDS, SLACK, DueIndex
 from scanguard_azure.storage_state import StorageState
 from scanguard_azure.storage_tables import StorageTable
-from storage_rig import Account, SharedClock, azurite_by, context_with
+from storage_rig import Account, Died, DyingTable, SharedClock, azurite_by, context_with
 
 from scanguard.errors import ConflictError
 from scanguard.ports import Row
@@ -25,39 +24,6 @@ from scanguard.testing.contracts.bench import NOW
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 ROWS = 12
 STEPS = 120
-
-
-class Died(Exception):
-    """The process ended here."""
-
-
-class DyingTable(StorageTable):
-    """Dies at the n-th write from now, before it has an effect; None lives on."""
-
-    countdown: list[int | None]
-
-    def _step(self) -> None:
-        left = self.countdown[0]
-        if left is not None:
-            self.countdown[0] = left - 1
-            if left <= 0:
-                raise Died
-
-    async def swap(self, entity: Mapping[str, Any], etag: str = "") -> str:
-        self._step()
-        return await super().swap(entity, etag)
-
-    async def put(self, entity: Mapping[str, Any]) -> None:
-        self._step()
-        await super().put(entity)
-
-    async def delete(self, partition: str, key: str, etag: str = "") -> bool:
-        self._step()
-        return await super().delete(partition, key, etag)
-
-    async def drop_all(self, partition: str, keys: Sequence[str]) -> None:
-        self._step()
-        await super().drop_all(partition, keys)
 
 
 class Bench:
