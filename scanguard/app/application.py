@@ -15,17 +15,18 @@ from typing import Final, Self
 from scanguard.app.backend import opened_backend
 from scanguard.app.dead_letters import DeadLetterDesk
 from scanguard.app.host import PluginHost, Surroundings
+from scanguard.app.limits import engine_limits
 from scanguard.app.metered import metered
 from scanguard.app.reported import reported
 from scanguard.app.sweeps import SweepDesk
 from scanguard.app.triggers import Triggers
-from scanguard.engine.documents import Assessment, AssessmentState, OutboxItem, OutboxState, assessment_id
+from scanguard.engine.documents import Assessment, AssessmentState, OutboxItem, OutboxState
 from scanguard.engine.engine import Engine
 from scanguard.engine.jobs import Job
-from scanguard.engine.limits import EngineLimits
 from scanguard.engine.messages import intake_message
 from scanguard.engine.plan import Progress
 from scanguard.engine.store import Store, read_document
+from scanguard.engine.tracing import begun_trace
 from scanguard.engine.worker import Worker
 from scanguard.errors import ConfigError
 from scanguard.hooks import PluginConfig, PluginContext
@@ -41,7 +42,7 @@ from scanguard.ports import ALL_LANES, Backend, Lane, Message, Outgoing, RecordQ
 from scanguard.settings.bind import Bound, BoundInstance, bind, fingerprint
 from scanguard.settings.load import ConfigText, load_settings
 from scanguard.settings.problems import nearest
-from scanguard.settings.schema import EngineSettings, Settings
+from scanguard.settings.schema import Settings
 from scanguard.telemetry.events import audit
 from scanguard.telemetry.metrics import count_events
 from scanguard.telemetry.observing import observing
@@ -273,7 +274,7 @@ class App:
             await worker.run(is_finished)
 
     def _engine(self, progress: Callable[[Progress], None] | None = None, *, runs_jobs: bool = True) -> Engine:
-        limits = _limits(self._bound.settings.engine)
+        limits = engine_limits(self._bound.settings.engine)
         return Engine(self.backend, self._host, limits=limits, observe=metered(reported(progress)), runs_jobs=runs_jobs)
 
     async def _is_settled(self, assessment: str) -> bool:
@@ -375,16 +376,6 @@ def _scanner(name: str, bound: Bound, plugins: Plugins) -> BoundInstance:
     return BoundInstance(name, name, config, {"scanner": spec}, fingerprint(spec, config))
 
 
-def _limits(settings: EngineSettings) -> EngineLimits:
-    return EngineLimits(
-        attempts=settings.attempts,
-        delivery_attempts=settings.delivery_attempts,
-        backoff_s=settings.backoff_s,
-        max_backoff_s=settings.max_backoff_s,
-        lease_s=settings.lease_s,
-    )
-
-
 def _checked_name(name: str) -> str:
     """A reference that parses, or a local source with its whole path, so that any worker finds it."""
     scheme, colon, path = name.partition(":")
@@ -397,22 +388,9 @@ def _checked_name(name: str) -> str:
 def _intake_messages(events: Sequence[Event], lane: Lane, *, force: bool = False) -> list[Message]:
     alone = len(events) == 1
     return [
-        intake_message(event, lane, force=force, traceparent=_begun_trace(event, is_alone=alone)) for event in events
+        intake_message(event, lane, force=force, traceparent=begun_trace(event, is_alone=alone)) for event in events
     ]
 
 
 def _resource_of(intake: Message) -> str:
     return Event.model_validate(intake.body["event"]).resource_id
-
-
-def _begun_trace(event: Event, *, is_alone: bool) -> str:
-    """The trace of what follows from an event: the caller's, or, of many events at once, one of its own."""
-    about = {
-        "messaging.system": "scanguard",
-        "messaging.operation.type": "send",
-        "messaging.operation.name": "send intake",
-        "scanguard.assessment": assessment_id(event),
-        "scanguard.event.type": event.type,
-    }
-    with span("send intake", "producer", about, is_root=not is_alone) as working:
-        return working.traceparent

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from scanguard.engine.documents import assessment_id
 from scanguard.engine.messages import POLL, REARM, correlation_of
+from scanguard.model.deployment import Event
 from scanguard.ports import Message, MessageKind
 from scanguard.telemetry.traces import Value, Working, span
 
@@ -46,3 +48,16 @@ def _id_of(message: Message) -> str:
             return _JOB
         case _:
             return _ASSESSMENT
+
+
+def begun_trace(event: Event, *, is_alone: bool) -> str:
+    """The trace of what follows from an event: the caller's, or, of many events at once, one of its own."""
+    about = {
+        "messaging.system": "scanguard",
+        "messaging.operation.type": "send",
+        "messaging.operation.name": "send intake",
+        "scanguard.assessment": assessment_id(event),
+        "scanguard.event.type": event.type,
+    }
+    with span("send intake", "producer", about, is_root=not is_alone) as working:
+        return working.traceparent
