@@ -86,7 +86,7 @@ async def function_crew(world: AzureWorld, package: Packaged) -> AsyncIterator[F
         raise RuntimeError(
             f"the function app does not start: {json.dumps(worker.indexed)[:500]} {worker.log()[-2000:]}"
         )
-    host = FunctionHost(worker, world.storage.connection, MAX_DEQUEUE, visibility_s=1)
+    host = FunctionHost(worker, world.around.storage.connection, MAX_DEQUEUE, visibility_s=1)
     crew = FunctionCrew(world, package, host)
     try:
         yield crew
