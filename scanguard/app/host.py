@@ -33,6 +33,7 @@ from scanguard.errors import (
 )
 from scanguard.hooks import Catalog, PlatformSpec, PluginConfig, PluginContext, Scanner, Sweep, SweepSpec
 from scanguard.http import HttpFactory
+from scanguard.intake import why_ignored
 from scanguard.model.base import base_of
 from scanguard.model.deployment import Deployment, Event
 from scanguard.model.image import Platform, ResolvedImage
@@ -80,7 +81,7 @@ class PluginHost:
         )
         self._built: dict[tuple[str, str], Any] = {}
         self._plans: dict[tuple[object, ...], Plan] = {}
-        self._excluded = frozenset(resource.lower() for resource in surroundings.bound.settings.exclude)
+        self._excluded = surroundings.bound.settings.exclude
 
     # --- what plugins are lent --------------------------------------------------------------------------
 
@@ -203,9 +204,7 @@ class PluginHost:
 
     def ignores(self, event: Event) -> str:
         """Why nothing is done about an event; empty when something is."""
-        if event.resource_id.lower() in self._excluded:
-            return f"{event.resource_id} is excluded by the configuration"
-        return ""
+        return why_ignored(event, self._excluded)
 
     async def describe(self, resource_id: str) -> Deployment | None:
         """Ask every platform that may own the resource, in the order of the configuration."""

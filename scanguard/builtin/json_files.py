@@ -14,15 +14,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import Field
-
+from scanguard.builtin.json_files_config import JsonFilesConfig as JsonFilesConfig  # noqa: PLC0414  # its home for users is here
 from scanguard.builtin.json_names import safe_key, safe_name
 from scanguard.errors import SinkError
 from scanguard.files import write_whole
-from scanguard.hooks import Notice, PluginConfig, PluginContext
+from scanguard.hooks import Notice, PluginContext
 from scanguard.model.base import Model
 from scanguard.model.merged import MergedReport
 from scanguard.model.verdict import Verdict
@@ -31,15 +29,6 @@ from scanguard.render.text import listing
 
 ERRORS_FOLDER: Final = "errors"
 """Where images go that no scanner reported on; no image's folder can have this name, for those end in a hash."""
-
-
-class JsonFilesConfig(PluginConfig):
-    """Where the files go."""
-
-    folder: Path | None = Field(
-        default=None,
-        description="Folder to write to; relative to the configuration file. Default: `results` in the data folder.",
-    )
 
 
 class StoredResult(Model):

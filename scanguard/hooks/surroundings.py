@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic import JsonValue, SecretStr
 
 from scanguard.hooks.context import PluginConfig, PluginContext
-from scanguard.model.deployment import Deployment, Event
 
 if TYPE_CHECKING:  # plugins are listed without loading an HTTP client
+    from scanguard.model.deployment import Deployment, Event
     from scanguard.oci.credentials import CredentialSource
 
 

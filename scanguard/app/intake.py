@@ -1,0 +1,44 @@
+"""From a payload to the messages that take its events in: needs plugins, and one list of the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from scanguard.engine.intake import intake_message
+from scanguard.intake import parse_events, why_ignored
+from scanguard.loader import Plugins
+from scanguard.ports import Lane, Message
+from scanguard.telemetry.metrics import count_events
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What became of a payload: assessments, events that say nothing of a deployment, broken ones."""
+
+    ids: tuple[str, ...]
+    skipped: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
+
+    def count(self) -> None:
+        """Count it in the metrics, once it is durable."""
+        count_events(accepted=len(self.ids), skipped=len(self.skipped), rejected=len(self.rejected))
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Understands events. ``excluded`` are resource ids whose events are ignored."""
+
+    plugins: Plugins
+    excluded: Collection[str] = ()
+
+    def messages(self, payload: bytes, *, lane: Lane = Lane.FRESH) -> tuple[list[Message], Accepted]:
+        """The messages that take events in, for a caller who makes them durable and only then acknowledges.
+
+        Raises EventError for a payload that is no event at all.
+        """
+        parsed = parse_events(payload, self.plugins.catalog.event_sources.values())
+        ignored = [(event, why_ignored(event, self.excluded)) for event in parsed.events]
+        messages = [intake_message(event, lane) for event, why in ignored if not why]
+        skipped = (*parsed.skipped, *(why for _, why in ignored if why))
+        return messages, Accepted(tuple(one.id for one in messages), skipped, parsed.rejected)
