@@ -48,7 +48,7 @@ lock: set-up ## Write constraints.txt anew: exact versions for every supported P
 	$(BIN)/python tools/lock.py
 
 package: set-up ## Build the zip of the function app into dist/ (EXTRAS= CONFIG=file SETTINGS=file)..
-	$(BIN)/python tools/package_function.py --extras "$(EXTRAS)" $(if $(CONFIG),--config "$(CONFIG)") $(if $(SETTINGS),--settings "$(SETTINGS)") $(if $(PACKAGE_PYTHON),--python "$(PACKAGE_PYTHON)")
+	$(BIN)/python tools/package_function.py --extras "$(EXTRAS)" $(if $(CONFIG),--config "$(CONFIG)") $(if $(SETTINGS),--settings "$(SETTINGS)")
 
 docs: set-up ## Build the documentation site into build/docs; a warning, such as a link that leads nowhere, fails it.
 	rm -rf build/docs
