@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 EXTRAS ?= azure,qualys
 SOAK_ARGS ?= --deployments 5000 --digests 500 --shared 1000 --workers 4 --kills 60 --kill-every-s 2 --batches 10
 
-.PHONY: help demo test check format integration bench soak lock package docs wheels clean set-up set-up-run
+.PHONY: help demo test check format integration bench soak lock package docs wheels clean set-up set-up-run infra-lint
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -47,8 +47,11 @@ soak: set-up ## Kill workers at random while they judge 5,000 deployments, then 
 lock: set-up ## Write constraints.txt anew: exact versions for every supported Python, no addresses.
 	$(BIN)/python tools/lock.py
 
-package: set-up ## Build the zip of the function app into dist/ (EXTRAS= CONFIG=file SETTINGS=file)..
+package: set-up ## Build the zip of the function app into dist/ (EXTRAS= CONFIG=file SETTINGS=file).
 	$(BIN)/python tools/package_function.py --extras "$(EXTRAS)" $(if $(CONFIG),--config "$(CONFIG)") $(if $(SETTINGS),--settings "$(SETTINGS)")
+
+infra-lint: set-up ## Check infra/ with checkov (installed into a cache the first time: a minute, 300 MB).
+	$(BIN)/python tools/infra_lint.py
 
 docs: set-up ## Build the documentation site into build/docs; a warning, such as a link that leads nowhere, fails it.
 	rm -rf build/docs

@@ -25,6 +25,7 @@ root_doc = "docs/index"
 include_patterns = [
     "docs/**.md",
     "plugins/*/README.md",
+    "plugins/qualys/SIMULATOR.md",
     "examples/third_party_*/README.md",
     "adapters/*/README.md",
     "CONTRIBUTING.md",

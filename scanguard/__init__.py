@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         ScanTimeoutError,
         ScanUnsupportedError,
         SecretError,
+        SecretUnavailableError,
         SinkError,
         SweepError,
     )
@@ -121,7 +122,7 @@ _HOMES = {
         "RegistryAuthError RegistryError "
         "RegistryRefusedError RegistryThrottledError RegistryUnavailableError ScanError ScanTargetNotFoundError "
         "ScanTimeoutError ScanUnsupportedError ScanguardError ScannerAuthError ScannerOutputError "
-        "ScannerThrottledError ScannerUnavailableError SecretError SinkError "
+        "ScannerThrottledError ScannerUnavailableError SecretError SecretUnavailableError SinkError "
         "SweepError"
     ),
     "scanguard.hooks": (
@@ -248,6 +249,7 @@ __all__ = [
     "SecretRef",
     "SecretStore",
     "SecretStoreSpec",
+    "SecretUnavailableError",
     "Severity",
     "Sink",
     "SinkError",

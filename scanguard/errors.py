@@ -11,6 +11,7 @@ of a foreign answer beyond what was redacted before).
     ├── InvalidReferenceError
     ├── EventError
     ├── SecretError
+    │   └── SecretUnavailableError
     ├── BackendError
     │   └── ConflictError
     ├── RegistryError
@@ -102,6 +103,12 @@ class EventError(ScanguardError):
 
 class SecretError(ScanguardError):
     """A secret reference does not resolve. The text names the reference, never the value."""
+
+
+class SecretUnavailableError(SecretError):
+    """The secret is where it should be, but whoever keeps it does not answer now; try again."""
+
+    is_retryable = True
 
 
 class BackendError(ScanguardError):

@@ -41,7 +41,7 @@ def parse_events(
 
     Args:
         payload: JSON text in UTF-8, with or without a byte order mark.
-        sources: Who understands events; the first that accepts one parses it.
+        sources: Who understands events; of those that accept one, the first to whom it says something has it.
         max_bytes: Longest payload that is looked at.
 
     Errors:
@@ -65,10 +65,18 @@ def parse_events(
     return ParsedEvents(tuple(events), tuple(skipped), tuple(rejected))
 
 
-def why_ignored(event: Event, excluded: Collection[str]) -> str:
-    """Why nothing is done about an event; empty when something is. Ids compare in any case."""
+def why_ignored(event: Event, excluded: Collection[str], own_actors: Collection[str]) -> str:
+    """Why nothing is done about an event; empty when something is. Ids compare in any case.
+
+    Args:
+        event: The event.
+        excluded: Ids of resources that are left alone.
+        own_actors: Ids of identities whose changes are ours.
+    """
     if excluded and event.resource_id.lower() in {resource.lower() for resource in excluded}:
         return f"{event.resource_id} is excluded by the configuration"
+    if event.actor and event.actor.lower() in {actor.lower() for actor in own_actors}:
+        return f"{event.resource_id} was touched by {event.actor}, one of ignore_actors"
     return ""
 
 
@@ -130,8 +138,8 @@ def _parse(item: JsonValue, sources: tuple[EventSourceSpec, ...]) -> Event | Non
         raise EventError("it is not a JSON object")
     for source in sources:
         try:
-            if source.accepts(item):
-                return _checked(source, source.parse(item))
+            if source.accepts(item) and (event := _checked(source, source.parse(item))) is not None:
+                return event
         except EventError:
             raise
         except Exception as exc:

@@ -232,6 +232,12 @@ class App:
             one.document.id: one.document.error for one in found if one and one.document.state is AssessmentState.DEAD
         }
 
+    async def closed(self, ids: Sequence[str]) -> Mapping[str, datetime]:
+        """Since when, of those assessments that found their deployment gone: they have no verdict."""
+        store = Store(self.backend.state)
+        found = [await store.get(Assessment, one) for one in ids]
+        return {one.document.id: one.document.closed_at for one in found if one and one.document.closed_at}
+
     async def reports(self, verdict: Verdict) -> Mapping[str, MergedReport]:
         """The merged reports by ``ImageVerdict.merged``."""
         names = sorted({image.merged for image in verdict.images if image.merged})

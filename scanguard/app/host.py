@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -12,9 +12,11 @@ from typing import Any, TypeVar
 
 from pydantic import SecretStr
 
+from scanguard.engine.documents import stable_id
 from scanguard.engine.guard import call_plugin
 from scanguard.engine.plan import (
     Hosted,
+    HostedPlatform,
     HostedPolicy,
     HostedScanner,
     HostedSweep,
@@ -25,20 +27,33 @@ from scanguard.engine.plan import (
 )
 from scanguard.errors import (
     ConfigError,
-    PlatformError,
     PluginContractError,
     RegistryAuthError,
     ScanguardError,
     SecretError,
+    SecretUnavailableError,
 )
-from scanguard.hooks import Catalog, PlatformSpec, PluginConfig, PluginContext, Scanner, Sweep, SweepSpec
+from scanguard.hooks import (
+    Catalog,
+    PlatformSpec,
+    PluginConfig,
+    PluginContext,
+    RegistryCredentialSpec,
+    Scanner,
+    SecretStore,
+    SecretStoreSpec,
+    Sweep,
+    SweepSpec,
+)
 from scanguard.http import HttpFactory
 from scanguard.intake import why_ignored
 from scanguard.model.base import base_of
 from scanguard.model.deployment import Deployment, Event
 from scanguard.model.image import Platform, ResolvedImage
+from scanguard.model.rate import Rate
 from scanguard.model.secret import SecretRef
 from scanguard.oci.client import ImageClient
+from scanguard.oci.configured import ConfiguredCredentials
 from scanguard.oci.credentials import CredentialSource, RegistryCredential
 from scanguard.oci.settings import RegistrySettings
 from scanguard.ports import Clock
@@ -49,6 +64,7 @@ from scanguard.telemetry.secrets import conceal
 SECRET_TIMEOUT_S = 30.0
 CREDENTIAL_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 5.0
+CREDENTIALS = "registry credentials"
 IMAGE_PLATFORM = "image"
 T = TypeVar("T")
 log = logging.getLogger("scanguard.app")
@@ -76,12 +92,10 @@ class PluginHost:
         self._catalog = surroundings.catalog
         self._http = HttpFactory(ca_file=surroundings.registries.ca_file)
         self._instances = {**surroundings.bound.instances, **{one.name: one for one in surroundings.scanners}}
-        self._images = ImageClient(
-            self._http, _Credentials(surroundings.catalog, self.context), surroundings.registries, surroundings.clock
-        )
+        self._images = ImageClient(self._http, _Credentials(self), surroundings.registries, surroundings.clock)
         self._built: dict[tuple[str, str], Any] = {}
         self._plans: dict[tuple[object, ...], Plan] = {}
-        self._excluded = surroundings.bound.settings.exclude
+        self._settings = surroundings.bound.settings
 
     # --- what plugins are lent --------------------------------------------------------------------------
 
@@ -97,6 +111,7 @@ class PluginHost:
             config_dir=self._given.bound.loaded.folder,
             offline=self._given.offline,
             log=logging.getLogger(f"scanguard.plugin.{instance}"),
+            event_sources=tuple(self._catalog.event_sources.values()),
         )
 
     async def secret(self, reference: SecretRef) -> SecretStr:
@@ -105,17 +120,32 @@ class PluginHost:
         if spec is None:
             known = ", ".join(f"{name}:" for name in sorted(self._catalog.secret_stores)) or "none"
             raise SecretError(f"nothing resolves {reference}: the schemes known here are {known}")
-        store = self._object("secret store", reference.scheme, spec.build)
+        store: SecretStore = self._object(
+            "secret store", reference.scheme, partial(self.build_single, "secret store", spec)
+        )
         found = await call_plugin(
             store.resolve(reference.locator),
             plugin=reference.scheme,
             what="resolve",
             timeout_s=SECRET_TIMEOUT_S,
-            timeout_error=SecretError,
+            timeout_error=SecretUnavailableError,
             returns=SecretStr,
         )
         conceal(found.get_secret_value())
         return found
+
+    def build_single(self, kind: str, spec: SecretStoreSpec | RegistryCredentialSpec) -> Any:  # noqa: ANN401  # a plugin's own object
+        """A secret store or a source of credentials, as its instance says, or with the defaults."""
+        bound = self._given.bound.single(kind, spec.name)
+        config = spec.config() if bound is None else bound.config
+        return spec.build(config, self.context(spec.name if bound is None else bound.name, spec.name))
+
+    def credential_sources(self) -> Iterator[tuple[str, CredentialSource]]:
+        """What the configuration says, then every source that plugins offer, lowest priority number first."""
+        yield "registries.credentials", ConfiguredCredentials(self._given.registries.credentials, self.secret)
+        offered = self._catalog.registry_credentials.values()
+        for spec in sorted(offered, key=lambda one: (one.priority, one.name)):
+            yield spec.name, self._object(CREDENTIALS, spec.name, partial(self.build_single, CREDENTIALS, spec))
 
     # --- the engine's questions ---------------------------------------------------------------------------
 
@@ -204,25 +234,20 @@ class PluginHost:
 
     def ignores(self, event: Event) -> str:
         """Why nothing is done about an event; empty when something is."""
-        return why_ignored(event, self._excluded)
+        return why_ignored(event, self._settings.exclude, self._settings.ignore_actors)
 
-    async def describe(self, resource_id: str) -> Deployment | None:
-        """Ask every platform that may own the resource, in the order of the configuration."""
-        for name, spec, config in self._platforms():
-            if not _owns(spec, resource_id):
-                continue
-            platform = self._object("platform", name, partial(spec.build, config, self.context(name)))
-            found = await call_plugin(
-                platform.describe(resource_id),
-                plugin=name,
-                what="describe",
-                timeout_s=spec.timeout_s,
-                timeout_error=PlatformError,
-                returns=(Deployment, type(None)),
+    def platforms(self, resource_id: str) -> Sequence[HostedPlatform]:
+        """Every platform that owns the resource, in the order of the configuration."""
+        return [
+            HostedPlatform(
+                name,
+                spec,
+                partial(self._object, "platform", name, partial(spec.build, config, self.context(name))),
+                Limited(_bucket(name, spec, resource_id), rates or spec.quota),
             )
-            if isinstance(found, Deployment):
-                return found
-        return None
+            for name, spec, config, rates in self._platforms()
+            if _owns(spec, resource_id)
+        ]
 
     async def resolve(self, name: str, platform: Platform | None) -> ResolvedImage:
         """Resolve an image name."""
@@ -230,12 +255,14 @@ class PluginHost:
 
     # --- building and closing -----------------------------------------------------------------------------
 
-    def _platforms(self) -> list[tuple[str, PlatformSpec, Any]]:
+    def _platforms(self) -> list[tuple[str, PlatformSpec, Any, tuple[Rate, ...]]]:
         configured = [
-            (one.name, one.specs["platform"], one.config) for one in self._instances.values() if "platform" in one.specs
+            (one.name, one.specs["platform"], one.config, one.rates)
+            for one in self._instances.values()
+            if "platform" in one.specs and one.name == base_of(one.name)
         ]
         by_hand = self._catalog.platforms.get(IMAGE_PLATFORM)
-        return [*([(IMAGE_PLATFORM, by_hand, by_hand.config())] if by_hand else []), *configured]
+        return [*([(IMAGE_PLATFORM, by_hand, by_hand.config(), ())] if by_hand else []), *configured]
 
     def _instance(self, name: str) -> BoundInstance:
         found = self._instances.get(name)
@@ -286,18 +313,14 @@ class PluginHost:
 
 
 class _Credentials:
-    """Every source of registry credentials that plugins offer, lowest priority number first."""
+    """Every source of registry credentials; what one gives is kept out of the logs."""
 
-    def __init__(self, catalog: Catalog, context: Callable[[str], PluginContext]) -> None:
-        self._specs = sorted(catalog.registry_credentials.values(), key=lambda spec: (spec.priority, spec.name))
-        self._context = context
-        self._sources: Mapping[str, CredentialSource] | None = None
+    def __init__(self, host: PluginHost) -> None:
+        self._host = host
 
     async def credential(self, registry: str) -> RegistryCredential | None:
         """The first credential found, or None."""
-        if self._sources is None:
-            self._sources = {spec.name: spec.build(self._context(spec.name)) for spec in self._specs}
-        for name, source in self._sources.items():
+        for name, source in self._host.credential_sources():
             found = await call_plugin(
                 _awaited(partial(source.credential, registry)),
                 plugin=name,
@@ -307,6 +330,8 @@ class _Credentials:
                 returns=(RegistryCredential, type(None)),
             )
             if isinstance(found, RegistryCredential):
+                for secret in filter(None, (found.password, found.identity_token)):
+                    conceal(secret.get_secret_value())
                 return found
         return None
 
@@ -323,6 +348,17 @@ def _every(spec: SweepSpec, config: PluginConfig, instance: str) -> timedelta | 
     if every is not None and (not isinstance(every, timedelta) or every <= timedelta(0)):
         raise PluginContractError(f"{instance} says that its job starts every {every!r}", plugin=instance)
     return every
+
+
+def _bucket(instance: str, spec: PlatformSpec, resource_id: str) -> str:
+    """The name of the book that requests about a resource are entered in; a key from an id may hold anything."""
+    if spec.quota_key is None:
+        return instance
+    try:
+        key = str(spec.quota_key(resource_id))
+    except Exception as exc:
+        raise PluginContractError(f"quota_key raised {type(exc).__name__}", plugin=instance) from exc
+    return f"{instance}:{stable_id('quota', key)}"
 
 
 def _owns(spec: PlatformSpec, resource_id: str) -> bool:

@@ -27,10 +27,11 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Understands events. ``excluded`` are resource ids whose events are ignored."""
+    """Understands events, and leaves out those of ``excluded`` resources and of ``own_actors``."""
 
     plugins: Plugins
     excluded: Collection[str] = ()
+    own_actors: Collection[str] = ()
 
     def messages(self, payload: bytes, *, lane: Lane = Lane.FRESH) -> tuple[list[Message], Accepted]:
         """The messages that take events in, for a caller who makes them durable and only then acknowledges.
@@ -38,7 +39,7 @@ class Intake:
         Raises EventError for a payload that is no event at all.
         """
         parsed = parse_events(payload, self.plugins.catalog.event_sources.values())
-        ignored = [(event, why_ignored(event, self.excluded)) for event in parsed.events]
+        ignored = [(event, why_ignored(event, self.excluded, self.own_actors)) for event in parsed.events]
         messages = [intake_message(event, lane) for event, why in ignored if not why]
         skipped = (*parsed.skipped, *(why for _, why in ignored if why))
         return messages, Accepted(tuple(one.id for one in messages), skipped, parsed.rejected)

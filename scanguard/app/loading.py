@@ -59,7 +59,8 @@ class LoadedApp:
     @property
     def intake(self) -> Intake:
         """Takes events in."""
-        return Intake(self.plugins, self.bound.settings.exclude)
+        settings = self.bound.settings
+        return Intake(self.plugins, settings.exclude, settings.ignore_actors)
 
 
 def load(options: AppOptions, plugins: Plugins | None = None) -> LoadedApp:

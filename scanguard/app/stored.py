@@ -56,6 +56,11 @@ async def by_image(backend: Backend, query: RecordQuery) -> Sequence[Verdict]:
     return ()
 
 
+def still_there(verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
+    """Those whose deployment was not found gone; what is gone runs nothing now."""
+    return [verdict for verdict in verdicts if verdict.closed_at is None]
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a page ended: at which verdict, how many before it, and under which spelling the image was found."""

@@ -1,4 +1,4 @@
-"""Event sources ``eventgrid`` and ``cloudevents``: Azure says that a workload was created or changed.
+"""Event sources ``eventgrid`` and ``cloudevents``: Azure says that a workload was created, changed or deleted.
 
 Both schemas carry the same ``data``; only ids, operation and caller are in it, never an image. Facts:
 https://learn.microsoft.com/en-us/azure/event-grid/event-schema-subscriptions and
@@ -17,16 +17,16 @@ from pydantic import JsonValue, ValidationError
 from scanguard.errors import EventError
 from scanguard.model.deployment import Event
 
-OPERATIONS: Final = frozenset(
-    {
-        "microsoft.containerinstance/containergroups/write",
-        "microsoft.app/containerapps/write",
-        "microsoft.app/jobs/write",
-    }
-)
-"""Operations that may start other images. Tags are written by another operation, deletions have another type."""
+WORKLOADS: Final = ("microsoft.containerinstance/containergroups", "microsoft.app/containerapps", "microsoft.app/jobs")
+"""What runs images. Tags are written by another operation."""
 
-_WRITTEN: Final = "microsoft.resources.resourcewritesuccess"
+_VERBS: Final = {
+    "microsoft.resources.resourcewritesuccess": "write",
+    "microsoft.resources.resourcedeletesuccess": "delete",
+}
+"""Types of events, and the end of the operations they are about."""
+OPERATIONS: Final = frozenset(f"{workload}/{verb}" for workload in WORKLOADS for verb in _VERBS.values())
+"""All that is understood."""
 _OBJECT_ID: Final = "http://schemas.microsoft.com/identity/claims/objectidentifier"
 _APP_ID: Final = "appid"
 _PRINCIPAL: Final = re.compile(r"[0-9A-Fa-f-]{1,64}")
@@ -66,15 +66,16 @@ def _parse(event: Object, *, type_key: str, source_key: str, time_key: str) -> E
     kind = event.get(type_key)
     if not isinstance(kind, str):
         raise EventError(f"its {type_key} is {_shown(kind)}, not a text")
-    if kind.lower() != _WRITTEN:
+    verb = _VERBS.get(kind.lower())
+    if verb is None:
         return None
     data = _object(event, "data")
     resource_id = data.get("resourceUri") or event.get("subject")
     operation = data.get("operationName") or _object(data, "authorization").get("action")
-    operation = operation or _implied_operation(resource_id)
+    operation = operation or _implied_operation(resource_id, verb)
     if not isinstance(operation, str):
         raise EventError("it does not say which operation it is about: data.operationName is missing or no text")
-    if operation.lower() not in OPERATIONS:
+    if operation.lower() not in OPERATIONS or not operation.lower().endswith(f"/{verb}"):
         return None
     return _event(
         id=event.get("id"),
@@ -87,10 +88,10 @@ def _parse(event: Object, *, type_key: str, source_key: str, time_key: str) -> E
     )
 
 
-def _implied_operation(resource_id: JsonValue) -> str | None:
-    """A write, of what the id names: CloudEvents may come without data."""
+def _implied_operation(resource_id: JsonValue, verb: str) -> str | None:
+    """What was done, to what the id names: CloudEvents may come without data."""
     found = _ARM_ID.fullmatch(resource_id) if isinstance(resource_id, str) else None
-    return f"{found['type']}/write" if found else None
+    return f"{found['type']}/{verb}" if found else None
 
 
 def _object(parent: Object, key: str) -> Object:

@@ -13,32 +13,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
-from typing import Final, Literal
+from typing import Final
 
-from scanguard.builtin.json_files_config import JsonFilesConfig as JsonFilesConfig  # noqa: PLC0414  # its home for users is here
-from scanguard.builtin.json_names import safe_key, safe_name
+from scanguard.builtin.json_files_config import JsonFilesConfig as JsonFilesConfig  # noqa: PLC0414  # for its users
 from scanguard.errors import SinkError
 from scanguard.files import write_whole
 from scanguard.hooks import Notice, PluginContext
-from scanguard.model.base import Model
-from scanguard.model.merged import MergedReport
-from scanguard.model.verdict import Verdict
 from scanguard.ports import Receipt
+from scanguard.render.safe_names import safe_key, safe_name
+from scanguard.render.stored import StoredResult, results_of
 from scanguard.render.text import listing
 
 ERRORS_FOLDER: Final = "errors"
 """Where images go that no scanner reported on; no image's folder can have this name, for those end in a hash."""
-
-
-class StoredResult(Model):
-    """One file: the verdict on a deployment, and what was found in one image of it (None when nobody reported)."""
-
-    schema_version: Literal[1] = 1
-    key: str
-    image: str
-    verdict: Verdict
-    report: MergedReport | None
 
 
 class JsonFilesSink:
@@ -76,17 +63,6 @@ class JsonFilesSink:
                 raise SinkError(f"cannot write {path}: {exc.strerror or exc}", target=str(path)) from exc
             written.append(name)
         return written
-
-
-def results_of(notice: Notice) -> Iterator[StoredResult]:
-    """One result for each image name of the verdict; one for the deployment itself when it names no image."""
-    verdict = notice.verdict
-    reports: dict[str, MergedReport | None] = {}
-    for image in verdict.images:
-        report = notice.reports.get(image.merged) if image.merged else None
-        reports[image.name] = reports.get(image.name) or report
-    for name, report in (reports or {verdict.deployment.resource_id: None}).items():
-        yield StoredResult(key=notice.key, image=name, verdict=verdict, report=report)
 
 
 def file_name(result: StoredResult) -> str:

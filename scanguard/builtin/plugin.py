@@ -20,6 +20,7 @@ from scanguard.hooks import (
     Notifier,
     NotifierSpec,
     PlatformSpec,
+    PluginConfig,
     PluginContext,
     Policy,
     PolicySpec,
@@ -100,6 +101,7 @@ def scanguard_platforms() -> Iterable[PlatformSpec]:
         build=ImagePlatform,
         owns=owns_image,
         description="Images named by hand",
+        requests_per_call=0,
     )
     yield PlatformSpec(
         name="static",
@@ -107,6 +109,8 @@ def scanguard_platforms() -> Iterable[PlatformSpec]:
         build=_static,
         owns=lambda _: True,
         description="Deployments described in a file",
+        knows_all=False,
+        requests_per_call=0,
     )
 
 
@@ -117,21 +121,21 @@ def scanguard_event_sources() -> Iterable[EventSourceSpec]:
         name="eventgrid",
         accepts=accepts_eventgrid,
         parse=parse_eventgrid,
-        description="Azure resource writes, in the Event Grid schema",
+        description="Azure resource writes and deletions, in the Event Grid schema",
     )
     yield EventSourceSpec(
         name="cloudevents",
         accepts=accepts_cloudevents,
         parse=parse_cloudevent,
-        description="Azure resource writes, as CloudEvents 1.0",
+        description="Azure resource writes and deletions, as CloudEvents 1.0",
     )
 
 
 @hookimpl
 def scanguard_secret_stores() -> Iterable[SecretStoreSpec]:
     """Resolve secrets from the environment and from files."""
-    yield SecretStoreSpec(name="env", build=EnvironmentSecrets, description="Environment variables")
-    yield SecretStoreSpec(name="file", build=FileSecrets, description="Files")
+    yield SecretStoreSpec(name="env", build=lambda _, __: EnvironmentSecrets(), description="Environment variables")
+    yield SecretStoreSpec(name="file", build=lambda _, __: FileSecrets(), description="Files")
 
 
 @hookimpl
@@ -172,7 +176,7 @@ def _scripted(config: ScriptedConfig, context: PluginContext) -> Scanner:
     return ScriptedScanner(config, context)
 
 
-def _docker_config(context: PluginContext) -> CredentialSource:
+def _docker_config(config: PluginConfig, context: PluginContext) -> CredentialSource:
     from scanguard.oci.docker_config import DockerConfigCredentials  # noqa: PLC0415  # only when an image is fetched
 
     return DockerConfigCredentials()

@@ -15,6 +15,14 @@ from scanguard.errors import SecretError
 MAX_SECRET_BYTES: Final = 64 * 1024
 """Longest secret that is read; a bigger file is not a secret but a mistake."""
 
+_PLATFORM_REFERENCE: Final = "@microsoft.keyvault("
+_UNRESOLVED: Final = (
+    "its value is still the reference @Microsoft.KeyVault(...), which the platform could not replace; the portal shows "
+    "why beside the app's setting: the identity it uses (keyVaultReferenceIdentity) needs the role Key Vault Secrets "
+    "User, the vault's network must let the app in, and the secret must exist and be enabled"
+)
+"""https://learn.microsoft.com/azure/app-service/app-service-key-vault-references#troubleshoot-key-vault-references"""
+
 
 class EnvironmentSecrets:
     """Reads environment variables."""
@@ -27,6 +35,8 @@ class EnvironmentSecrets:
         value = self._environ.get(locator)
         if value is None:
             raise _error("env", locator, "the environment variable is not set")
+        if value.lstrip()[: len(_PLATFORM_REFERENCE)].lower() == _PLATFORM_REFERENCE:
+            raise _error("env", locator, _UNRESOLVED)
         return _checked("env", locator, value)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -69,6 +69,9 @@ class Application(Protocol):
 
     async def dead(self, ids: Sequence[str]) -> Mapping[str, str]:
         """Why, of those assessments that became dead letters."""
+
+    async def closed(self, ids: Sequence[str]) -> Mapping[str, datetime]:
+        """Since when, of those assessments that found their deployment gone: they have no verdict."""
 
     async def reports(self, verdict: Verdict) -> Mapping[str, MergedReport]:
         """The merged reports by ``ImageVerdict.merged``."""

@@ -33,6 +33,8 @@ class Judged:
     reports: Mapping[str, MergedReport]
     dead: Mapping[str, str]
     """Why, by id, of those that became dead letters."""
+    closed: Mapping[str, datetime]
+    """Since when, by id, of those whose deployment is gone."""
     unfinished: tuple[str, ...]
     failed: tuple[OutboxItem, ...]
     """Deliveries that were given up."""
@@ -68,12 +70,14 @@ async def _collect(app: Application, ids: Sequence[str]) -> Judged:
     for verdict in verdicts:
         reports.update(await app.reports(verdict))
         items += await deliveries_of(app.backend, verdict.id)
-    unfinished = tuple(id for id, verdict in found.items() if verdict is None and id not in dead)
+    closed = await app.closed([id for id, verdict in found.items() if verdict is None])
+    unfinished = tuple(id for id, verdict in found.items() if verdict is None and id not in {**dead, **closed})
     gone = {id: why for id, why in dead.items() if found.get(id) is None}
     return Judged(
         verdicts=verdicts,
         reports=reports,
         dead=gone,
+        closed=closed,
         unfinished=unfinished,
         failed=tuple(item for item in items if item.state is OutboxState.DEAD),
         waiting=sum(item.state is OutboxState.PENDING for item in items),
@@ -92,6 +96,8 @@ def tell(judged: Judged, *, form: str, limit: int) -> ExitCode:
         show(_document(judged, limit))
     for id, why in judged.dead.items():
         note(f"No verdict for {id}: {why}")
+    for id in judged.closed:
+        note(f"No verdict for {id}: closed: the deployment is gone.")
     for id in judged.unfinished:
         note(f"No verdict yet for {id}; `scanguard worker` goes on with it.")
     for item in judged.failed:

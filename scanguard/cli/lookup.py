@@ -34,6 +34,8 @@ async def find_one(app: Application, text: str) -> Verdict:
     why = (await app.dead([text])).get(text)
     if why:
         raise click.UsageError(f"{text} has no verdict; it was given up: {neutralise(why)}")
+    if text in await app.closed([text]):
+        raise click.UsageError(f"{text} has no verdict; closed: the deployment is gone")
     raise click.UsageError(
         f"nothing stored matches {neutralise(text)!r}: give an assessment's id (or its first {LEAST_PREFIX} characters "
         "or more), a resource id, or an image. `scanguard results` lists what there is."

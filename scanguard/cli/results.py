@@ -90,10 +90,12 @@ def results(
 async def _query(
     app: Application, query: RecordQuery
 ) -> tuple[Sequence[Verdict], Mapping[str, MergedReport], datetime]:
-    from scanguard.app.stored import by_image
+    from scanguard.app.stored import by_image, still_there
 
     async with app:
         verdicts = await (by_image(app.backend, query) if query.image else app.backend.records.query(query))
+        if query.vulnerability:
+            verdicts = still_there(verdicts)
         reports: dict[str, MergedReport] = {}
         for verdict in verdicts if query.vulnerability else ():
             reports.update(await app.reports(verdict))

@@ -218,7 +218,9 @@ def _object_tasks(situation: Situation, make: Callable[[], DoctorHost]) -> Itera
     found: set[str] = set()
     for name, bound in situation.bound.instances.items() if situation.bound else ():
         for kind in bound.specs:
-            area = AREAS_BY_KIND[kind]
+            area = AREAS_BY_KIND.get(kind)
+            if area is None:  # secret stores and registry credentials have areas of their own
+                continue
             found.add(area)
             feeds = frozenset({"clock"}) if area in _CLOCKS else frozenset()
             yield _Task(area, name, partial(check_instance, make, kind, bound), feeds)

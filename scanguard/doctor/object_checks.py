@@ -79,7 +79,7 @@ async def check_store(make: Callable[[], DoctorHost], scheme: str) -> list[Check
         spec = host.catalog.secret_stores.get(scheme)
         if spec is None:
             return []
-        store = _built(spec.build, "secret store", scheme)
+        store = _built(lambda: host.build_single("secret store", spec), "secret store", scheme)
         try:
             said = await ask_check(store, "secret store", scheme)
         finally:

@@ -18,7 +18,8 @@ from scanguard.doctor.host import DoctorHost
 from scanguard.doctor.registry_login import Login, log_in
 from scanguard.doctor.remedies import remedy_for
 from scanguard.errors import AddressRefusedError, ScanguardError
-from scanguard.oci.hosts import Endpoint, canonical_registry
+from scanguard.oci.hosts import Endpoint
+from scanguard.oci.names import canonical_registry
 from scanguard.oci.settings import RegistrySettings
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def named_registries(settings: RegistrySettings, asked: Sequence[str]) -> tuple[
         *asked,
         *settings.insecure,
         *settings.realms,
+        *settings.credentials,
         *(name for name in settings.allowed or () if not set(name) & set("*?[")),
         *(name for name in private if "/" not in name),
     )

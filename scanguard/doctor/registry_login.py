@@ -52,11 +52,10 @@ async def log_in(
 
 async def credential_for(host: DoctorHost, registry: str) -> RegistryCredential | None:
     """What the first source knows, lowest priority number first; RegistryAuthError from a source that is broken."""
-    for spec in sorted(host.catalog.registry_credentials.values(), key=lambda one: (one.priority, one.name)):
-        source = spec.build(host.context(spec.name))
+    for name, source in host.credential_sources():
         found = await call_plugin(
             _asked(source, registry),
-            plugin=spec.name,
+            plugin=name,
             what="credential",
             timeout_s=SOURCE_TIMEOUT_S,
             timeout_error=RegistryAuthError,

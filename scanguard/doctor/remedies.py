@@ -10,6 +10,8 @@ from scanguard.errors import (
     NotifyError,
     NotifyRefusedError,
     PlatformError,
+    PlatformForbiddenError,
+    PlatformThrottledError,
     PluginContractError,
     RegistryAuthError,
     RegistryError,
@@ -45,6 +47,8 @@ _REMEDIES: Final[tuple[tuple[type[ScanguardError], str], ...]] = (
     (SinkError, "check that the sink's destination is there, can be reached from here, and may be written"),
     (NotifyRefusedError, "correct the notifier's options as the message says"),
     (NotifyError, "check the notifier's address and credentials, and that it can be reached from here"),
+    (PlatformForbiddenError, "grant the role that the message names to scanguard's identity"),
+    (PlatformThrottledError, "wait, and lower the quota of the platform's instance if it comes back"),
     (PlatformError, "check the platform's options, and that its service can be reached with these credentials"),
     (BackendError, "see the area `data`"),
 )

@@ -23,8 +23,10 @@ def secret_references(situation: Situation) -> Mapping[SecretRef, Sequence[str]]
     """Each reference of the configuration, and the key paths it stands at."""
     found: dict[SecretRef, list[str]] = defaultdict(list)
     if situation.loaded is not None:
-        for reference, path in references_in(situation.loaded.settings.server, "server"):
-            found[reference].append(path)
+        settings = situation.loaded.settings
+        for name, section in (("server", settings.server), ("registries", settings.registries)):
+            for reference, path in references_in(section, name):
+                found[reference].append(path)
     if situation.bound is not None:
         configs: dict[str, BaseModel] = {
             **{f"instances.{name}": one.config for name, one in situation.bound.instances.items()},

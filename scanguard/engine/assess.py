@@ -9,42 +9,43 @@ from typing import Final
 
 from scanguard.engine.assessing import (
     NO_ERROR,
+    Step,
     assessment_of,
     deadline_of,
     deployment_of,
+    ended,
     given_up,
-    image_state,
     is_throttling,
     longest,
-    noted,
     once,
+    with_login,
 )
 from scanguard.engine.context import EngineContext
 from scanguard.engine.dead import DeadKind
 from scanguard.engine.documents import (
     Assessment,
     AssessmentState,
-    Head,
     ImageState,
     OutboxItem,
     OutboxRef,
     OutboxState,
     ScanTask,
     TaskUse,
-    head_partition,
     outbox_id,
     reborn,
 )
+from scanguard.engine.heads import Heads
 from scanguard.engine.judge import Judge
 from scanguard.engine.messages import assess_message, deliver_message
+from scanguard.engine.opening import Opening
 from scanguard.engine.plan import Plan, Progress
 from scanguard.engine.readiness import answered, is_ready, next_fallback, unserved
+from scanguard.engine.setbacks import Setbacks
 from scanguard.engine.store import Stored, read_document
 from scanguard.engine.tasks import Tasks, Want
 from scanguard.errors import (
     BackendError,
     ConflictError,
-    PlatformError,
     ScanguardError,
 )
 from scanguard.model.deployment import Deployment
@@ -54,7 +55,6 @@ from scanguard.ports import Message, MessageKind, Outgoing
 _MAX_STEPS = 50
 CLAIM: Final = timedelta(seconds=5)
 """How long a judgement may take before somebody else judges too."""
-_Step = tuple[Stored[Assessment] | None, list[Outgoing]]
 
 
 class AssessHandler:
@@ -68,6 +68,9 @@ class AssessHandler:
         self._limits = context.limits
         self._judge = Judge(context)
         self._tasks = Tasks(context)
+        self._heads = Heads(context)
+        self._setbacks = Setbacks(context)
+        self._opening = Opening(context, self._heads, self._setbacks)
 
     async def handle(self, message: Message) -> list[Outgoing]:
         """Take every step that can be taken now; the messages of each are sent when all are done."""
@@ -110,10 +113,10 @@ class AssessHandler:
         await self._context.dead.forget(DeadKind.ASSESSMENT, message.id)
         return again
 
-    async def _step(self, stored: Stored[Assessment]) -> _Step:
+    async def _step(self, stored: Stored[Assessment]) -> Step:
         match stored.document.state:
             case AssessmentState.NEW:
-                return await self._describe(stored)
+                return await self._opening.step(stored)
             case AssessmentState.DESCRIBED:
                 return await self._resolve(stored)
             case AssessmentState.WAITING:
@@ -126,49 +129,9 @@ class AssessHandler:
                 await self._context.dead.note(stored.document)
                 return None, []
 
-    # --- describe ---------------------------------------------------------------------------------------
-
-    async def _describe(self, stored: Stored[Assessment]) -> _Step:
-        assessment = stored.document
-        try:
-            deployment = await self._host.describe(assessment.event.resource_id)
-        except BackendError:
-            raise
-        except ScanguardError as exc:
-            return await self._try_again(stored, exc)
-        if deployment is None:
-            error = PlatformError(
-                f"no configured platform knows {assessment.event.resource_id}: it is gone, or describe it to one "
-                "(for the static platform, in its file) and feed the event again"
-            )
-            return await self._give_up(stored, error)
-        await self._become_head(assessment, deployment)
-        plan = self._host.plan(deployment)
-        described = assessment.model_copy(
-            update={
-                "state": AssessmentState.DESCRIBED,
-                "deployment": deployment,
-                "images": tuple(image_state(container) for container in deployment.containers),
-                "deadline": assessment.created_at + plan.deadline,
-                **NO_ERROR,
-            }
-        )
-        return Stored(described, stored.row), []  # written down with the step that follows
-
-    async def _become_head(self, assessment: Assessment, deployment: Deployment) -> None:
-        """The newest observation of a deployment is the one that is told and acted on."""
-        head = Head(resource=deployment.resource_id, assessment=assessment.id, seen_at=deployment.seen_at)
-        await self._store.ensure(head, None)
-
-        def change(current: Head) -> tuple[Head, datetime | None] | None:
-            newer = (head.seen_at, head.assessment) > (current.seen_at, current.assessment)
-            return (head, None) if newer else None
-
-        await self._store.update(Head, *head.address, change)
-
     # --- resolve ----------------------------------------------------------------------------------------
 
-    async def _resolve(self, stored: Stored[Assessment]) -> _Step:
+    async def _resolve(self, stored: Stored[Assessment]) -> Step:
         assessment = stored.document
         deployment = deployment_of(assessment)
         answers = await asyncio.gather(*(self._resolve_one(image, deployment) for image in assessment.images))
@@ -181,7 +144,7 @@ class AssessHandler:
             error = longest(open_failures)
             used_up = not is_throttling(error) and assessment.attempts + 1 >= self._limits.attempts
             if not used_up and now < deadline_of(assessment):
-                return await self._try_again(Stored(resolved, stored.row), error)
+                return await self._setbacks.try_again(Stored(resolved, stored.row), error)
         if open_failures:
             images = tuple(given_up(image, error) for image, error in answers)
         return await self._start_scans(stored, resolved.model_copy(update={"images": images, **NO_ERROR}))
@@ -195,10 +158,11 @@ class AssessHandler:
         except BackendError:
             raise
         except ScanguardError as exc:
-            return (image, exc) if exc.is_retryable else (given_up(image, exc), exc)
+            error = with_login(exc, deployment)
+            return (image, error) if error.is_retryable else (given_up(image, error), error)
         return image.model_copy(update={"image": found}), None
 
-    async def _start_scans(self, stored: Stored[Assessment], resolved: Assessment) -> _Step:
+    async def _start_scans(self, stored: Stored[Assessment], resolved: Assessment) -> Step:
         """A task, and a place to wait, for each image and scanner; then the assessment says that it waits."""
         plan = self._host.plan(deployment_of(resolved))
         messages: list[Outgoing] = []
@@ -230,7 +194,7 @@ class AssessHandler:
 
     # --- wait, judge ------------------------------------------------------------------------------------
 
-    async def _wait_or_judge(self, stored: Stored[Assessment]) -> _Step:
+    async def _wait_or_judge(self, stored: Stored[Assessment]) -> Step:
         assessment = stored.document
         plan = self._host.plan(deployment_of(assessment))
         tasks = await self._load_tasks(assessment)
@@ -258,7 +222,7 @@ class AssessHandler:
             return assessment, []
         return assessment.model_copy(update={"images": tuple(images)}), messages
 
-    async def _decide(self, stored: Stored[Assessment], plan: Plan, tasks: Mapping[str, ScanTask], want: Want) -> _Step:
+    async def _decide(self, stored: Stored[Assessment], plan: Plan, tasks: Mapping[str, ScanTask], want: Want) -> Step:
         """Claim a revision, store the verdict, then say so; whoever was overtaken starts over.
 
         A claim of somebody else is left alone for a moment: two who judge at once would overtake each other in turn.
@@ -294,16 +258,18 @@ class AssessHandler:
         return until if assessment.claimed_at <= self._context.now() < until else None
 
     async def _owed(self, verdict: Verdict, plan: Plan) -> tuple[OutboxRef, ...]:
-        """Every sink gets every verdict; people hear only of a deployment's newest observation."""
+        """Every sink gets every verdict; people hear only of a deployment's newest observation, while it is there."""
         owed = [OutboxRef(kind="sink", instance=instance) for instance in plan.sinks]
-        head = await self._store.get(Head, head_partition(verdict.deployment.resource_id))
-        if head is None or head.document.assessment == verdict.id:
+        head = await self._heads.of(verdict.deployment.resource_id)
+        if head is not None and head.closed_at is not None:
+            await self._backend.records.save(verdict.model_copy(update={"closed_at": head.closed_at}))
+        elif head is None or head.assessment == verdict.id:
             owed += [
                 OutboxRef(kind="notifier", instance=rule.instance) for rule in plan.notifiers if rule.wants(verdict)
             ]
         return tuple(dict.fromkeys(owed))
 
-    async def _publish(self, stored: Stored[Assessment]) -> _Step:
+    async def _publish(self, stored: Stored[Assessment]) -> Step:
         """Write the outbox, stop waiting, and only then be done."""
         assessment = stored.document
         now = self._context.now()
@@ -321,12 +287,13 @@ class AssessHandler:
             await self._store.ensure(item, self._limits.rearm_at(now))
             messages.append(Outgoing(deliver_message(item)))
         await self._leave(assessment)
-        done = assessment.model_copy(update={"state": AssessmentState.DONE})
-        await self._store.replace(stored, done, None)
+        await self._store.replace(stored, ended(assessment), None)
+        if assessment.unread:
+            await self._context.dead.note(ended(assessment))
         self._context.observe(Progress(assessment.id, "", "", "done"))
         return None, messages
 
-    async def _late(self, stored: Stored[Assessment]) -> _Step:
+    async def _late(self, stored: Stored[Assessment]) -> Step:
         """A report that came after the deadline, or after its scan was given up, judges again."""
         assessment = stored.document
         if not assessment.unserved:
@@ -355,26 +322,3 @@ class AssessHandler:
     async def _load_tasks(self, assessment: Assessment) -> dict[str, ScanTask]:
         loaded = {name: await self._tasks.get(name) for name in sorted(assessment.tasks)}
         return {name: task for name, task in loaded.items() if task is not None}
-
-    # --- failure ----------------------------------------------------------------------------------------
-
-    async def _try_again(self, stored: Stored[Assessment], error: ScanguardError) -> _Step:
-        """Wait and try again; being told to slow down uses up no attempt."""
-        assessment = stored.document
-        attempts = assessment.attempts + (0 if is_throttling(error) else 1)
-        if not error.is_retryable or attempts >= self._limits.attempts:
-            return await self._give_up(stored, error)
-        at = self._limits.retry_at(self._context.now(), max(attempts, 1), error.retry_after_s)
-        if assessment.deadline is not None:
-            at = min(at, assessment.deadline)
-        again = assessment.model_copy(update={"attempts": attempts, **noted(error)})
-        await self._store.replace(stored, again, self._limits.rearm_at(at))
-        return None, [Outgoing(assess_message(assessment.id, assessment.lane), at)]
-
-    async def _give_up(self, stored: Stored[Assessment], error: ScanguardError) -> _Step:
-        """A dead letter: visible, with its reason, and replayable."""
-        dead = stored.document.model_copy(update={"state": AssessmentState.DEAD, **noted(error)})
-        await self._store.replace(stored, dead, None)
-        await self._context.dead.note(dead)
-        self._context.observe(Progress(dead.id, dead.event.resource_id, "", "failed", error.message))
-        return None, []

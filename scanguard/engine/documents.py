@@ -102,6 +102,15 @@ class Assessment(Document):
     unserved: tuple[str, ...] = ()
     """Tasks that had no report at the last judgement; one that has, later, judges again."""
     outbox: tuple[OutboxRef, ...] = ()
+    not_before: Instant | None = None
+    """When the platform may be asked, at the earliest."""
+    slot: Instant | None = None
+    slot_of: str = ""
+    """The slot that is booked for asking, and in which book."""
+    unread: str = ""
+    """Why the platform may not read the deployment; its verdict is unknown, and it can be replayed."""
+    closed_at: Instant | None = None
+    """When the deployment was found gone; such an assessment has no verdict."""
     attempts: int = 0
     error: str = ""
     error_kind: str = ""
@@ -133,13 +142,14 @@ def reborn(assessment: Assessment, now: datetime) -> Assessment:
 
 
 class Head(Document):
-    """Which observation of a deployment is the newest."""
+    """Which observation of a deployment is the newest; ``closed_at`` is when it was found gone since."""
 
     TABLE: ClassVar[str] = "head"
 
     resource: str
     assessment: str
     seen_at: Instant
+    closed_at: Instant | None = None
 
     @property
     def address(self) -> tuple[str, str]:

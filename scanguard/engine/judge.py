@@ -40,6 +40,9 @@ MERGED_AT_ONCE: Final = 500
 """Findings whose merging does not hold anybody up noticeably; more are merged in a thread."""
 
 
+_NO_CONTAINER: Final = "the platform names no container for this deployment"
+
+
 @dataclass(frozen=True, slots=True)
 class _Judged:
     view: ImageVerdict
@@ -75,7 +78,7 @@ class Judge:
             event=assessment.event,
             chain=ChainChoice(name=plan.chain, why=plan.why),
             images=tuple(one.view for one in judged),
-            reasons=_deciding([one.view for one in judged], outcome),
+            reasons=_deciding([one.view for one in judged], outcome, assessment.unread),
             actions=tuple(_unique(action for one in judged for action in one.actions)),
             new_findings=tuple(sorted({f.id for one in judged for f in one.findings if known.isdisjoint(f.ids)})),
             previous=previous.outcome if previous else None,
@@ -247,10 +250,10 @@ def _unknown(messages: Sequence[str]) -> PolicyDecision:
     return PolicyDecision(outcome=Outcome.UNKNOWN, reasons=reasons)
 
 
-def _deciding(images: Sequence[ImageVerdict], outcome: Outcome) -> tuple[Reason, ...]:
+def _deciding(images: Sequence[ImageVerdict], outcome: Outcome, unread: str) -> tuple[Reason, ...]:
     """The reasons that made the outcome."""
     if not images:
-        message = "the platform names no container for this deployment"
+        message = f"the deployment may not be read: {unread}" if unread else _NO_CONTAINER
         return (Reason(policy=ENGINE, outcome=Outcome.UNKNOWN, message=message),)
     return tuple(reason for image in images for reason in image.reasons if reason.outcome is outcome)
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, Literal, Protocol
 
 from scanguard.errors import PluginContractError
-from scanguard.hooks import Notice, Policy, Scanner, ScannerSpec, Sweep, SweepSpec
+from scanguard.hooks import DeploymentPlatform, Notice, PlatformSpec, Policy, Scanner, ScannerSpec, Sweep, SweepSpec
 from scanguard.model.base import base_of
 from scanguard.model.deployment import Deployment, Event
 from scanguard.model.image import Platform, ResolvedImage
@@ -134,6 +134,16 @@ class HostedSweep:
 
 
 @dataclass(frozen=True, slots=True)
+class HostedPlatform:
+    """A platform instance that owns a resource; ``limited`` is the bucket that requests about the resource count in."""
+
+    instance: str
+    spec: PlatformSpec
+    open: Callable[[], DeploymentPlatform]
+    limited: Limited
+
+
+@dataclass(frozen=True, slots=True)
 class HostedPolicy:
     """A policy of a chain."""
 
@@ -172,8 +182,8 @@ class Host(Protocol):
     def ignores(self, event: Event) -> str:
         """Why nothing is done about an event; empty when something is."""
 
-    async def describe(self, resource_id: str) -> Deployment | None:
-        """Ask the configured platforms what a resource runs; None when none of them knows it."""
+    def platforms(self, resource_id: str) -> Sequence[HostedPlatform]:
+        """The configured platforms that own a resource, in the order in which they are asked."""
 
     async def resolve(self, name: str, platform: Platform | None) -> ResolvedImage:
         """Resolve an image name to what would run."""

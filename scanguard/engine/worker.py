@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 from scanguard.engine.driver import ForeignMessageError, advance
@@ -82,10 +83,9 @@ class Worker:
             return []
 
     async def _pause(self) -> None:
-        try:
-            await asyncio.wait_for(self._changed.wait(), self._poll_s)
-        except TimeoutError:
-            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._poll_s):  # wait_for of Python 3.11 can lose a cancellation
+                await self._changed.wait()
 
     async def _process(self, delivery: Delivery) -> None:
         try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:  # plugins are listed without loading an HTTP client
+    from scanguard.hooks.surroundings import EventSourceSpec
     from scanguard.http import HttpFactory
     from scanguard.model.secret import SecretRef
     from scanguard.oci.client import ImageClient
@@ -40,6 +41,8 @@ class PluginContext:
         config_dir: The folder of the configuration file, which relative paths in a config start from.
         offline: True when the user asked for no network beyond the registry that holds the image.
         log: A logger that carries the instance's name.
+        event_sources: Who understands events, for a plugin that finds some: hand them to
+            :func:`scanguard.intake.parse_events`.
     """
 
     instance: str
@@ -51,3 +54,4 @@ class PluginContext:
     config_dir: Path
     offline: bool
     log: logging.Logger
+    event_sources: tuple[EventSourceSpec, ...] = ()

@@ -13,6 +13,7 @@ from scanguard.hooks.context import PluginConfig, PluginContext
 
 if TYPE_CHECKING:  # plugins are listed without loading an HTTP client
     from scanguard.model.deployment import Deployment, Event
+    from scanguard.model.rate import Rate
     from scanguard.oci.credentials import CredentialSource
 
 
@@ -24,7 +25,11 @@ class DeploymentPlatform(Protocol):
     """
 
     async def describe(self, resource_id: str) -> Deployment | None:
-        """Read the resource now; None when it is gone. Raises PlatformError."""
+        """Read the resource now; None when it is gone.
+
+        Raises PlatformError: PlatformThrottledError when told to slow down; PlatformForbiddenError, which names the
+        role to grant, when it may not be read.
+        """
 
     async def aclose(self) -> None:
         """Close clients."""
@@ -32,7 +37,18 @@ class DeploymentPlatform(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PlatformSpec:
-    """A platform on offer; ``owns`` says, from its id alone, whether a resource is this platform's."""
+    """A platform on offer.
+
+    Attributes:
+        owns: Whether a resource is this platform's, from its id alone.
+        knows_all: What it owns and does not know is gone. False for one that only knows what it was told.
+        outline: What a resource's id alone says of it, as a deployment without containers: for one that may not be
+            read (PlatformForbiddenError), so that the right chain applies to it.
+        quota: Limits its requests, all workers together, unless the configuration of the instance says otherwise; each
+            ``describe`` counts as ``requests_per_call``. With 0 it is neither counted nor held back.
+        quota_key: Names the bucket that a resource's requests count in, where the platform has more than one, such as
+            one a subscription.
+    """
 
     name: str
     config: type[PluginConfig]
@@ -40,6 +56,11 @@ class PlatformSpec:
     owns: Callable[[str], bool]
     description: str = ""
     timeout_s: float = 60.0
+    knows_all: bool = True
+    outline: Callable[[str], Deployment] | None = None
+    quota: tuple[Rate, ...] = ()
+    requests_per_call: int = 1
+    quota_key: Callable[[str], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +80,17 @@ class EventSourceSpec:
 
 @dataclass(frozen=True, slots=True)
 class RegistryCredentialSpec:
-    """A source of registry credentials; asked in the order of ``priority``, lowest first."""
+    """A source of registry credentials; asked in the order of ``priority``, lowest first.
+
+    ``config`` is what the instance of this plugin may say; there is one instance at most, and without it the defaults
+    apply, so every option has one.
+    """
 
     name: str
-    build: Callable[[PluginContext], CredentialSource]
+    build: Callable[[Any, PluginContext], CredentialSource]
     description: str = ""
     priority: int = 100
+    config: type[PluginConfig] = PluginConfig
 
 
 class SecretStore(Protocol):
@@ -80,11 +106,16 @@ class SecretStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SecretStoreSpec:
-    """A secret store on offer; its ``name`` is the scheme of its references, such as ``env``."""
+    """A secret store on offer; its ``name`` is the scheme of its references, such as ``env``.
+
+    ``config`` is what the instance of this plugin may say; there is one instance at most, and without it the defaults
+    apply, so every option has one.
+    """
 
     name: str
-    build: Callable[[], SecretStore]
+    build: Callable[[Any, PluginContext], SecretStore]
     description: str = ""
+    config: type[PluginConfig] = PluginConfig
 
 
 @dataclass(frozen=True, slots=True)

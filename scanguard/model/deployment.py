@@ -24,6 +24,11 @@ class Event(Model):
     time: Instant
     actor: str | None = Field(default=None, max_length=128)
 
+    @property
+    def is_deletion(self) -> bool:
+        """Whether it says that the resource was deleted."""
+        return self.operation.lower().endswith("/delete")
+
 
 class Container(Model):
     """One container of a deployment; ``image`` is the text the platform holds, not yet parsed."""
@@ -37,7 +42,8 @@ class Deployment(Model):
     """One observation of a workload: what the platform said at ``seen_at``.
 
     ``kind`` is ``container_group``, ``container_app``, ``container_app_job``, or ``image`` for an image that
-    was named by hand. ``resource_id`` keeps the platform's spelling; compare it lower-cased.
+    was named by hand. ``resource_id`` keeps the platform's spelling; compare it lower-cased. ``registries`` says, by
+    host, how the workload itself logs in to a registry, in words; never a secret.
     """
 
     resource_id: str = Field(min_length=1, max_length=2048)
@@ -49,4 +55,5 @@ class Deployment(Model):
     tags: Mapping[str, str] = {}
     containers: tuple[Container, ...]
     platform: Platform | None = None
+    registries: Mapping[str, str] = {}
     seen_at: Instant

@@ -114,3 +114,5 @@ class Verdict(Model):
     previous: Outcome | None = None
     """The deployment's verdict before this one, from an earlier assessment."""
     decided_at: Instant
+    closed_at: Instant | None = None
+    """When the deployment was found gone; this is the last that was decided about it."""

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from scanguard.errors import ProcessError, RegistryAuthError
 from scanguard.oci.credentials import RegistryCredential
-from scanguard.oci.hosts import DOCKER_HUB, canonical_registry
+from scanguard.oci.names import DOCKER_HUB, canonical_registry
 from scanguard.process import minimal_environment, run_process
 
 MAX_CONFIG_BYTES: Final = 4 << 20

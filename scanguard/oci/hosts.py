@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from scanguard.oci.names import DOCKER_HUB, canonical_registry
 from scanguard.oci.settings import RegistrySettings
 
-DOCKER_HUB: Final = "docker.io"
-_HUB_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 _HUB_API: Final = "registry-1.docker.io"
 
 REALMS: Final = {
@@ -19,12 +18,6 @@ REALMS: Final = {
     "registry.gitlab.com": "gitlab.com",
 }
 """Token servers of public registries that are another host than the registry."""
-
-
-def canonical_registry(host: str) -> str:
-    """The one name of a registry: lower case, and ``docker.io`` for every name of Docker Hub."""
-    host = host.lower()
-    return DOCKER_HUB if host in _HUB_NAMES else host
 
 
 @dataclass(frozen=True, slots=True)

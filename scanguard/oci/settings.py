@@ -9,12 +9,14 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from scanguard.errors import RegistryRefusedError
 from scanguard.http import AddressPolicy
 from scanguard.model.base import Model
 from scanguard.model.image import Platform
+from scanguard.model.secret import SecretRef
+from scanguard.oci.names import canonical_registry
 
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 
@@ -43,6 +45,20 @@ RegistryHost = Annotated[str, AfterValidator(_host)]
 HostOrNetwork = Annotated[str, AfterValidator(_host_or_network)]
 
 
+class RegistryLogin(Model):
+    """Who we are to one registry."""
+
+    username: str = Field(min_length=1, max_length=1024, description="The user; `:` cannot stand in it.")
+    password: SecretRef = Field(description="The password or access token, by reference: any secret store will do.")
+
+    @field_validator("username")
+    @classmethod
+    def _can_be_sent(cls, value: str) -> str:
+        if ":" in value or not value.isprintable():
+            raise ValueError("a user has no colon and no control character (RFC 7617)")
+        return value
+
+
 class RegistrySettings(Model):
     """The ``registries`` section of the configuration.
 
@@ -69,6 +85,11 @@ class RegistrySettings(Model):
         description="Token servers that may be given a registry's credentials, where they are another host than the "
         "registry: {registry: token server}.",
     )
+    credentials: dict[RegistryHost, RegistryLogin] = Field(
+        default={},
+        description="User and password by registry: `{ghcr.io: {username: bot, password: keyvault:kv-security/ghcr}}`. "
+        "They come before every other source of credentials.",
+    )
     ca_file: Path | None = Field(default=None, description="Certificates (PEM) to trust besides the usual ones.")
     timeout_s: float = Field(
         default=30.0, gt=0, le=600, description="Longest wait for a manifest, a token, or the next bytes of a layer."
@@ -76,6 +97,14 @@ class RegistrySettings(Model):
     default_platform: Annotated[Platform, BeforeValidator(_platform)] = Field(
         default=Platform(), description="Platform of images whose deployment does not say, as os/architecture."
     )
+
+    @field_validator("credentials")
+    @classmethod
+    def _one_each(cls, value: dict[str, RegistryLogin]) -> dict[str, RegistryLogin]:
+        named = {canonical_registry(host): login for host, login in value.items()}
+        if len(named) < len(value):
+            raise ValueError("two of these names mean one registry (docker.io is Docker Hub's)")
+        return named
 
     def with_insecure(self, hosts: Iterable[str]) -> Self:
         """The same with more registries spoken to over plain http; ValueError when one is no host."""

@@ -37,7 +37,14 @@ def explain_document(
     freshness: timedelta | None = None,
 ) -> Document:
     """Explain a verdict from event to delivery; ``deliveries`` is None when they are not known."""
-    blocks: list[Block] = [_title(verdict, now), BLANK, *_event(verdict), *_deployment(verdict), *_chain(verdict)]
+    blocks: list[Block] = [
+        _title(verdict, now),
+        *closed_lines(verdict, now),
+        BLANK,
+        *_event(verdict),
+        *_deployment(verdict),
+        *_chain(verdict),
+    ]
     for number, image in enumerate(verdict.images, start=1):
         report = reports.get(image.merged) if image.merged else None
         where = f"Image {number} of {len(verdict.images)}"
@@ -53,6 +60,14 @@ def _title(verdict: Verdict, now: datetime) -> Line:
     name = Span(verdict.deployment.name, "strong")
     kind = deployment_kind(verdict.deployment.kind)
     return Line.of(badge(verdict.outcome), "  ", f"{kind} ", name, Span(f", {when}", "muted"))
+
+
+def closed_lines(verdict: Verdict, now: datetime) -> list[Line]:
+    """That the deployment is gone, when it is."""
+    if verdict.closed_at is None:
+        return []
+    when = f"found gone {ago(verdict.closed_at, now)} ({instant(verdict.closed_at)})"
+    return [Line.of(Span("closed", "strong"), f": the deployment is gone, {when}; this is its last verdict")]
 
 
 def _entries(*pairs: tuple[str, str | Line]) -> Entries:

@@ -33,7 +33,7 @@ def _row(verdict: Verdict, now: datetime) -> tuple[Span, ...]:
     images = list(dict.fromkeys(image.name for image in verdict.images))
     return (
         Span(ago(verdict.decided_at, now)),
-        badge(verdict.outcome),
+        Span(f"{verdict.outcome} (closed)", "muted") if verdict.closed_at else badge(verdict.outcome),
         Span("by hand" if verdict.deployment.kind == "image" else verdict.deployment.name),
         Span(listing(images, most=2)),
         *(_count(verdict, severity) for severity in _SHOWN),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.responses import Response
 
-from scanguard.app.stored import deliveries_of, delivery_json, page
+from scanguard.app.stored import deliveries_of, delivery_json, page, still_there
 from scanguard.render.json_text import to_json, verdicts_json
 from scanguard.server.openapi import document
 from scanguard.server.problems import RequestRefusedError
@@ -38,10 +38,11 @@ class VerdictsApi:
             query, place = read_query(request.query_params.multi_items(), backend.clock.now())
             async with self.door.store():
                 found = await page(backend, query, place)
+                verdicts = still_there(found.verdicts) if query.vulnerability else found.verdicts
                 reports: dict[str, MergedReport] = {}
-                for verdict in found.verdicts if query.vulnerability else ():
+                for verdict in verdicts if query.vulnerability else ():
                     reports.update(await self.app.reports(verdict))
-            return _json(verdicts_json(found.verdicts, reports, next_cursor=write_cursor(found.place)))
+            return _json(verdicts_json(verdicts, reports, next_cursor=write_cursor(found.place)))
 
     async def one_verdict(self, request: Request) -> Response:
         """A verdict with its reports."""
@@ -70,6 +71,8 @@ class VerdictsApi:
         why = (await self.app.dead([id])).get(id) if len(id) <= MAX_ID else None
         if why is not None:
             raise RequestRefusedError(404, "given-up", f"there is no verdict; the assessment was given up: {why}")
+        if len(id) <= MAX_ID and id in await self.app.closed([id]):
+            raise RequestRefusedError(404, "closed", "there is no verdict; closed: the deployment is gone")
         raise RequestRefusedError(404, "not-found", "there is no verdict with this id, or not yet")
 
 

@@ -19,12 +19,15 @@ from scanguard.settings.problems import problem, refuse, validation_problems
 from scanguard.settings.schema import BackendChoice, Instance, Policy, Settings
 from scanguard.settings.source import Document, KeyPath
 
+SINGLE_KINDS: Final = {"secret store": "secret_stores", "registry credentials": "registry_credentials"}
+"""Kinds that chains do not name: they are found by the plugin's name, so one instance at most says how."""
 KINDS: Final = {
     "scanner": "scanners",
     "sink": "sinks",
     "notifier": "notifiers",
     "platform": "platforms",
     "sweep": "sweeps",
+    **SINGLE_KINDS,
 }
 """Kinds an instance can be of, and where the catalogue has them."""
 
@@ -73,6 +76,11 @@ class Bound:
         """The settings as they are written."""
         return self.loaded.settings
 
+    def single(self, kind: str, plugin: str) -> BoundInstance | None:
+        """The instance of a plugin that chains do not name; None when the configuration has none."""
+        mine = (one for one in self.instances.values() if one.plugin == plugin and kind in one.specs)
+        return next(mine, None)
+
 
 def bind(loaded: Loaded, catalog: Catalog, find_problem: FindProblem) -> Bound:
     """Check every option; raises ConfigError with all problems, or the PluginError when that is the only one."""
@@ -119,6 +127,11 @@ class _Binder:
         if not specs:
             self._missing(instance.plugin, tuple(KINDS), path)
             return
+        if not specs.keys().isdisjoint(SINGLE_KINDS):
+            other = next((one.name for one in self.instances.values() if one.plugin == instance.plugin), None)
+            if other is not None:
+                what = f"{instance.plugin} has one instance at most, and {other!r} is one"
+                self.problems.append(problem(self._document, path, what))
         for key, kinds in _SUITABLE.items():
             if getattr(instance, key) and specs.keys().isdisjoint(kinds):
                 whose = " and ".join(f"{kind}s" for kind in kinds)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
@@ -10,22 +9,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from scanguard.model.base import Model, Name
+from scanguard.model.duration import DurationText
 from scanguard.model.outcome import Outcome
 from scanguard.model.rate import RateText
 from scanguard.oci.settings import RegistrySettings
 from scanguard.settings.server import ServerSettings
-
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|m|h|d|w)")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-
-
-def _duration(value: object) -> object:
-    found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if found is not None:
-        return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
-    if isinstance(value, int | float):
-        raise ValueError("say which unit, such as 90s, 30m, 24h or 7d")
-    return value
 
 
 def _listing(value: object) -> object:
@@ -36,13 +24,17 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0), le=timedelta(days=366))]
+Duration = Annotated[DurationText, Field(gt=timedelta(0), le=timedelta(days=366))]
 """``90s``, ``30m``, ``24h``, ``7d``, ``1w`` or ISO 8601."""
 OneOrMore = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 
 
 InstanceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}(@[a-z][a-z0-9_-]{0,62})?$")]
 """An instance, or ``INSTANCE@PROFILE``."""
+
+
+PrincipalId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f-]{1,64}$")]
+"""An object or application id, as events carry it."""
 
 
 class Plugged(Model):
@@ -228,6 +220,11 @@ class Settings(Model):
     server: ServerSettings = ServerSettings()
     exclude: tuple[str, ...] = Field(
         default=(), description="Resource ids of scanguard's own containers. Exact ids only: no name, no tag, no glob."
+    )
+
+    ignore_actors: tuple[PrincipalId, ...] = Field(
+        default=(),
+        description="Object or application ids of scanguard's own identities: what they do is no event. Exact ids.",
     )
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
@@ -37,6 +37,7 @@ class FakeApplication:
     merged: Mapping[str, MergedReport] = field(default_factory=dict)
     accepts: Accepted | None = None
     letters: Mapping[str, str] = field(default_factory=dict)
+    gone: Mapping[str, datetime] = field(default_factory=dict)
     steps: Sequence[Progress] = ()
     raises: BaseException | None = None
     memory: MemoryBackend = field(default_factory=MemoryBackend)
@@ -126,6 +127,10 @@ class FakeApplication:
         """The canned dead letters among these."""
         return {id: why for id, why in self.letters.items() if id in ids}
 
+    async def closed(self, ids: Sequence[str]) -> Mapping[str, datetime]:
+        """The canned closed deployments among these."""
+        return {id: at for id, at in self.gone.items() if id in ids}
+
     async def reports(self, verdict: Verdict) -> Mapping[str, MergedReport]:
         """The canned reports of a verdict's images."""
         names = {image.merged for image in verdict.images if image.merged}
@@ -133,7 +138,7 @@ class FakeApplication:
 
     @property
     def _ids(self) -> tuple[str, ...]:
-        return (*(verdict.id for verdict in self.verdicts), *self.letters)
+        return (*(verdict.id for verdict in self.verdicts), *self.letters, *self.gone)
 
 
 def invoke(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from pydantic import SecretStr
 
 from scanguard.errors import SecretError
-from scanguard.hooks import PluginContext
+from scanguard.hooks import EventSourceSpec, PluginContext
 from scanguard.http import HttpFactory
 from scanguard.model.secret import SecretRef
 from scanguard.ports import Clock
@@ -83,6 +83,7 @@ def make_context(
     clock: Clock | None = None,
     offline: bool = False,
     now: datetime = NOW,
+    event_sources: tuple[EventSourceSpec, ...] = (),
 ) -> PluginContext:
     """A context for one instance of a plugin.
 
@@ -95,6 +96,7 @@ def make_context(
         clock: The time; by default it stands at ``now`` until the test moves it.
         offline: Whether the user asked for no network.
         now: The moment at which the default clock stands.
+        event_sources: Who understands the events that the plugin finds.
     """
     known = dict(secrets or {})
 
@@ -113,4 +115,5 @@ def make_context(
         config_dir=folder,
         offline=offline,
         log=logging.getLogger(f"scanguard.plugin.{instance}"),
+        event_sources=event_sources,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -167,6 +167,11 @@ class Rig:
         self.missing_images, self.retagged = set[str](), dict[str, str]()
         self.scan_timeout_s = 1800.0
         self.poll_many = 0
+        self.knows_all = False
+        self.outline: Callable[[str], Deployment] | None = None
+        self.platform_rates: tuple[Rate, ...] = ()
+        self.described: list[tuple[str, datetime]] = []
+        """What the platform was asked, and when."""
         self.sweeps: dict[str, RigSweep] = {}
         self.ignored: dict[str, str] = {}
         self.rates: tuple[Rate, ...] = ()
@@ -203,13 +208,20 @@ class Rig:
         del self.deployments[resource.lower()]
 
     async def announce(
-        self, resource: str, *, event_id: str | None = None, force: bool = False, lane: Lane = Lane.FRESH
+        self,
+        resource: str,
+        *,
+        event_id: str | None = None,
+        force: bool = False,
+        lane: Lane = Lane.FRESH,
+        operation: str = "",
     ) -> str:
         """An event about a resource is accepted; returns the assessment's id."""
         event = Event(
             id=event_id or f"{resource}-{self.memory.clock.now().timestamp()}",
             source="rig",
             type="write",
+            operation=operation,
             resource_id=resource,
             time=self.memory.clock.now(),
         )

@@ -8,9 +8,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from scanguard.engine.plan import Hosted, HostedPolicy, HostedScanner, HostedSweep, Limited, Plan, PolicyRef
+from scanguard.engine.plan import (
+    Hosted,
+    HostedPlatform,
+    HostedPolicy,
+    HostedScanner,
+    HostedSweep,
+    Limited,
+    Plan,
+    PolicyRef,
+)
 from scanguard.errors import ImageNotFoundError, PluginMissingError, ScanguardError
-from scanguard.hooks import PluginConfig, PolicyInput, ScannerSpec, SweepPage, SweepSpec
+from scanguard.hooks import PlatformSpec, PluginConfig, PolicyInput, ScannerSpec, SweepPage, SweepSpec
 from scanguard.model.deployment import Deployment, Event
 from scanguard.model.image import Platform, ResolvedImage
 from scanguard.model.rate import Rate
@@ -29,7 +38,7 @@ def digest_of(name: str) -> str:
 class RigSweep:
     """A periodic job that answers from a script, by cursor; ``faults`` are raised, one a page, before it answers.
 
-    With ``owns`` it lists all that is deployed, page by page, ``per_page`` at once, unless ``pages`` are given.
+    With ``owns`` it lists what is deployed and its own, page by page, ``per_page`` at once, unless ``pages`` are given.
     """
 
     rig: Rig
@@ -50,7 +59,8 @@ class RigSweep:
         return self.pages[cursor] if self.pages else self._listing(cursor)
 
     def _listing(self, cursor: str) -> SweepPage:
-        names = sorted(one.resource_id for one in self.rig.deployments.values())
+        there = (one.resource_id for one in self.rig.deployments.values())
+        names = sorted(one for one in there if self.owns is None or self.owns(one))
         start = int(cursor or 0)
         listed = names[start : start + self.per_page]
         following = str(start + self.per_page) if start + self.per_page < len(names) else None
@@ -148,12 +158,28 @@ class RigHost:
         """What the test says, by resource id."""
         return self._rig.ignored.get(event.resource_id, "")
 
+    def platforms(self, resource_id: str) -> Sequence[HostedPlatform]:
+        """The one platform, which owns everything."""
+        spec = PlatformSpec(
+            name="rig",
+            config=PluginConfig,
+            build=lambda config, context: self,
+            owns=lambda _: True,
+            knows_all=self._rig.knows_all,
+            outline=self._rig.outline,
+        )
+        return [HostedPlatform("platform", spec, lambda: self, Limited("platform", self._rig.platform_rates))]
+
     async def describe(self, resource_id: str) -> Deployment | None:
         """What was deployed last."""
+        self._rig.described.append((resource_id, self._rig.memory.clock.now()))
         if self._rig.describe_faults:
             raise self._rig.describe_faults.pop(0)
         found = self._rig.deployments.get(resource_id.lower())
         return replace_seen(found, self._rig) if found else None
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
 
     async def resolve(self, name: str, platform: Platform | None) -> ResolvedImage:
         """Every name has a digest of its own, unless it is missing."""

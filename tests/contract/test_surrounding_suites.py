@@ -36,7 +36,7 @@ class Store:
 
 @hookimpl
 def scanguard_secret_stores():
-    yield SecretStoreSpec(name="acme", build=Store, description="Holds")
+    yield SecretStoreSpec(name="acme", build=lambda config, context: Store(), description="Holds")
 """
 STORE_TEST = """
 import pytest
@@ -183,7 +183,7 @@ def test_a_good_one_passes_every_clause(pytester: pytest.Pytester, kind: str) ->
             "holds up everything else for 0.* s", id="store-blocks-the-loop",
         ),
         pytest.param(
-            "store", ("build=Store", "build=lambda: VALUES.setdefault('', Store())"), "share_nothing",
+            "store", ("context: Store()", "context: VALUES.setdefault('', Store())"), "share_nothing",
             "two stores are one", id="store-is-shared",
         ),
         pytest.param(

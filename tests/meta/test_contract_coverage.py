@@ -18,6 +18,7 @@ HOOKS = {
     "scanguard_policies": "PolicyContract",
     "scanguard_event_sources": "EventSourceContract",
     "scanguard_secret_stores": "SecretStoreContract",
+    "scanguard_backends": "BackendContract",
 }
 SUBCLASS = re.compile(r"class \w+\((\w+Contract)\):\n\s+plugin = \"([\w.]+)\"\n\s+name = \"([\w-]+)\"")
 

@@ -11,8 +11,9 @@ from workspace import ROOT, members
 VENDORS = {"qualys", "trivy", "grype", "snyk", "slack", "teams", "pagerduty", "defender", "defectdojo"}
 ENGLISH = re.compile("slack|teams|defender")
 """Vendors that are words too: looked for in strings and imports, not in names, where SLACK_S is spare time."""
-WORDS = {"reports"}
-"""Plugins whose name is a word that the core needs; what they are built from is looked for all the same."""
+WORDS = {"azure", "reports"}
+"""Plugins whose name is a word that the core needs, such as the cloud whose events it reads; what they are built from
+is looked for all the same."""
 EXEMPT = ("scanguard/testing/",)
 """Samples and fakes for plugin authors name plugins as examples."""
 

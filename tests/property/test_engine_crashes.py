@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -13,19 +14,21 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from scanguard.engine.documents import AssessmentState, OutboxState
+from scanguard.engine.documents import AssessmentState, Head, OutboxState
 from scanguard.engine.limits import EngineLimits
 from scanguard.errors import (
     NotifyError,
     RegistryUnavailableError,
     ScannerThrottledError,
     ScannerUnavailableError,
+    SweepError,
 )
 from scanguard.model.rate import Rate
 from scanguard.model.verdict import Outcome, ScannerStatus
 from scanguard.ports import Lane, Outgoing
 from scanguard.testing.memory import Crash
 from scanguard.testing.rig import Rig
+from scanguard.testing.rig_host import RigSweep
 
 RESOURCES = ("/a", "/b", "/c")
 IMAGES = ("clean:1", "bad:1", "bad:2")
@@ -136,13 +139,55 @@ class CrashingEngine(RuleBasedStateMachine):
         assessments = self.rig.assessments()
         assert self.accepted <= set(assessments)
         assert all(one.state is AssessmentState.DONE for one in assessments.values())
-        assert set(assessments) == set(self.rig.memory.records.verdicts)
+        judged = {name for name, one in assessments.items() if one.closed_at is None}
+        assert judged == set(self.rig.memory.records.verdicts)
         for verdict in self.rig.memory.records.verdicts.values():
             assert verdict.outcome is Outcome.FAIL
         assert all(item.state in {OutboxState.DONE, OutboxState.OVERTAKEN} for item in self.rig.outbox())
         stored = {v.id: v.revision for v in self.rig.memory.records.verdicts.values()}
         delivered = {v.id: v.revision for v in self.rig.sink.got.values()}
         assert stored == delivered, "each sink has the last revision of every verdict"
+
+
+class CrashingInventory(CrashingEngine):
+    """The same with deployments that vanish, told by an event or found by a job that lists all there is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rig.knows_all = True
+        self.rig.sweeps["inventory"] = RigSweep(self.rig, owns=lambda _: True, every=timedelta(minutes=20))
+
+    @precondition(lambda self: self.rig.deployments)
+    @rule(data=st.data(), told=st.booleans())
+    def vanish(self, data: st.DataObject, told: bool) -> None:
+        resource = data.draw(st.sampled_from(sorted(self.rig.deployments)))
+        self.rig.vanish(resource)
+        self.number += 1
+
+        async def announce() -> None:
+            with suppress(Crash):
+                self.accepted.add(await self.rig.announce(resource, event_id=str(self.number)))
+
+        if told:
+            self.do(announce())
+
+    @rule()
+    def the_inventory_fails_once(self) -> None:
+        self.rig.sweeps["inventory"].faults.append(SweepError("down"))
+
+    def teardown(self) -> None:
+        self.rig.sweeps["inventory"].every = timedelta(days=15)
+        super().teardown()
+        there = set(self.rig.deployments)
+        heads = [Head.model_validate(row.body) for row in self.rig.memory.state.rows.values() if row.table == "head"]
+        assert {one.resource for one in heads if one.closed_at is None} <= there, "what is gone is closed"
+        assert not {one.resource for one in heads if one.closed_at is not None} & self._seen_since(heads)
+
+    def _seen_since(self, heads: list[Head]) -> set[str]:
+        """Deployments that were seen after they had been closed."""
+        closed = {one.resource: one.closed_at for one in heads if one.closed_at is not None}
+        seen = [one.deployment for one in self.rig.memory.records.verdicts.values()]
+        return {one.resource_id for one in seen if one.seen_at > closed.get(one.resource_id, one.seen_at)}
 
 
 class CrashingCrowd(CrashingEngine):
@@ -198,4 +243,6 @@ _SETTINGS = settings(max_examples=60, stateful_step_count=30, deadline=None, sup
 CrashingEngine.TestCase.settings = _SETTINGS
 CrashingCrowd.TestCase.settings = settings(_SETTINGS, max_examples=40)
 TestCrashingEngine = CrashingEngine.TestCase
+CrashingInventory.TestCase.settings = settings(_SETTINGS, max_examples=40)
 TestCrashingCrowd = CrashingCrowd.TestCase
+TestCrashingInventory = CrashingInventory.TestCase

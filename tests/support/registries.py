@@ -80,19 +80,21 @@ def basic_registry(folder: Path) -> Iterator[Registry]:
 @contextmanager
 def token_registry(folder: Path) -> Iterator[Registry]:
     """A registry that sends clients to a token server, as Azure's does."""
-    with TokenServer({USER: PASSWORD}).running() as tokens:
-        roots = folder / "roots.pem"
-        roots.write_bytes(tokens.root_certificate)
-        auth = {
-            "token": {
-                "realm": tokens.realm,
-                "service": tokens.service,
-                "issuer": tokens.issuer,
-                "rootcertbundle": str(roots),
-            }
-        }
-        with _started(folder, auth) as host:
-            yield Registry(host, auth=(USER, PASSWORD), tokens=tokens)
+    with (
+        TokenServer({USER: PASSWORD}).running() as tokens,
+        registry_that_sends_to(folder, tokens, tokens.realm) as registry,
+    ):
+        yield registry
+
+
+@contextmanager
+def registry_that_sends_to(folder: Path, tokens: TokenServer, realm: str) -> Iterator[Registry]:
+    """A registry that accepts what ``tokens`` signs, and sends whoever has none to ``realm``."""
+    roots = folder / "roots.pem"
+    roots.write_bytes(tokens.root_certificate)
+    how = {"realm": realm, "service": tokens.service, "issuer": tokens.issuer, "rootcertbundle": str(roots)}
+    with _started(folder, {"token": how}) as host:
+        yield Registry(host, auth=(USER, PASSWORD), tokens=tokens)
 
 
 @contextmanager

@@ -102,14 +102,45 @@ def test_every_write_of_a_workload_counts_in_any_case(operation: str) -> None:
     assert event.operation == operation
 
 
+@pytest.mark.parametrize("make", [eventgrid, cloudevent])
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "Microsoft.ContainerInstance/containerGroups/delete",
+        "MICROSOFT.APP/CONTAINERAPPS/DELETE",
+        "Microsoft.App/jobs/delete",
+    ],
+)
+def test_a_deletion_of_a_workload_becomes_an_event_that_says_so(
+    make: Callable[..., dict[str, Any]], operation: str
+) -> None:
+    kind = "eventType" if make is eventgrid else "type"
+    deleted = {kind: "Microsoft.Resources.ResourceDeleteSuccess", "data": data(operationName=operation)}
+    (event,) = parse(make(**deleted)).events
+    assert event.is_deletion
+    assert (event.resource_id, event.actor) == (GROUP, OBJECT_ID)
+
+
+def test_a_deletion_without_data_is_of_what_its_subject_names() -> None:
+    (event,) = parse(cloudevent(type="Microsoft.Resources.ResourceDeleteSuccess", data=None)).events
+    assert event.operation == "Microsoft.ContainerInstance/containerGroups/delete"
+
+
 @pytest.mark.parametrize(
     "event",
     [
+        pytest.param(
+            eventgrid(
+                eventType="Microsoft.Resources.ResourceDeleteSuccess",
+                data=data(operationName="Microsoft.App/containerApps/revisions/delete"),
+            ),
+            id="part-of-a-workload-deleted",
+        ),
         pytest.param(eventgrid(data=data(operationName="Microsoft.Resources/tags/write")), id="our-own-tags"),
         pytest.param(
             eventgrid(data=data(operationName="Microsoft.Storage/storageAccounts/write")), id="other-resource"
         ),
-        pytest.param(eventgrid(eventType="Microsoft.Resources.ResourceDeleteSuccess"), id="deleted"),
+        pytest.param(eventgrid(eventType="Microsoft.Resources.ResourceDeleteSuccess"), id="deletion-of-a-write"),
         pytest.param(eventgrid(eventType="Microsoft.Resources.ResourceWriteFailure"), id="failed-write"),
         pytest.param(eventgrid(eventType="Microsoft.EventGrid.SubscriptionValidationEvent"), id="validation"),
         pytest.param(cloudevent(type="com.example.something"), id="other-cloudevent"),
@@ -245,3 +276,11 @@ def test_an_event_source_that_misbehaves_spoils_only_its_own_event(answer: objec
     parsed = parse_events(json.dumps([{"bad": 1}, eventgrid()]).encode(), (bad, *SOURCES))
     assert len(parsed.events) == 1
     assert says in parsed.rejected[0]
+
+
+def test_an_event_that_the_first_source_finds_nothing_in_is_for_the_next_that_accepts_it() -> None:
+    pushed = {"id": "1", "eventType": "Microsoft.ContainerRegistry.ImagePushed", "subject": "a:1"}
+    event = parse(eventgrid()).events[0]
+    later = EventSourceSpec(name="later", accepts=lambda one: one.get("subject") == "a:1", parse=lambda _: event)
+
+    assert parse_events(json.dumps(pushed).encode(), (*SOURCES, later)).events == (event,)

@@ -53,13 +53,15 @@ async def test_the_credentials_that_docker_keeps_are_found(
     monkeypatch.setenv("REGISTRY_AUTH_FILE", str(file))
     (records,) = hooks.scanguard_registry_credentials()
     (spec,) = records
-    found = await spec.build(make_context(tmp_path)).credential("r.example")
+    found = await spec.build(spec.config(), make_context(tmp_path)).credential("r.example")
     assert found is not None
     assert found.username == "ana"
 
 
-async def test_secrets_are_resolved_by_the_stores_on_offer(hooks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_secrets_are_resolved_by_the_stores_on_offer(
+    tmp_path: Path, hooks: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SCANGUARD_TEST_SECRET", "value\n")
     (records,) = hooks.scanguard_secret_stores()
-    stores = {spec.name: spec.build() for spec in records}
+    stores = {spec.name: spec.build(spec.config(), make_context(tmp_path)) for spec in records}
     assert (await stores["env"].resolve("SCANGUARD_TEST_SECRET")).get_secret_value() == "value"

@@ -35,6 +35,12 @@ async def test_a_secret_is_its_text_without_the_last_line_break(tmp_path: Path, 
         pytest.param({}, "not set", id="missing"),
         pytest.param({"NAME": "\n"}, "empty", id="empty"),
         pytest.param({"NAME": CANARY * MAX_SECRET_BYTES}, "longer than", id="too-long"),
+        pytest.param(
+            {"NAME": f"@Microsoft.KeyVault(VaultName=kv;SecretName={CANARY})"},
+            "Key Vault Secrets User",
+            id="platform-reference-that-was-not-resolved",
+        ),
+        pytest.param({"NAME": " @microsoft.keyvault(SecretUri=x)"}, "could not replace", id="the-same-in-another-case"),
     ],
 )
 async def test_a_variable_that_holds_no_secret_is_named(environ: dict[str, str], why: str) -> None:

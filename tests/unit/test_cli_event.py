@@ -9,7 +9,7 @@ from scanguard.app import Accepted
 from scanguard.intake import MAX_PAYLOAD_BYTES
 from scanguard.model.verdict import Outcome
 from scanguard.testing.commands import FakeApplication, invoke
-from scanguard.testing.samples import sample_image_verdict, sample_report, sample_verdict
+from scanguard.testing.samples import NOW, sample_image_verdict, sample_report, sample_verdict
 
 REPORT = sample_report()
 VERDICT = sample_verdict(images=[sample_image_verdict(REPORT, Outcome.FAIL)])
@@ -25,6 +25,13 @@ def test_an_event_from_a_file_is_accepted_judged_and_told(tmp_path: Path) -> Non
     assert app.payloads == [b'{"id": 1}']
     assert app.worked == [((VERDICT.id,), False)]
     assert "Container group web" in result.stdout
+
+
+def test_an_event_of_what_is_gone_says_so_and_is_no_trouble() -> None:
+    result = invoke(["event", "-"], FakeApplication(gone={"a1": NOW}), stdin=b"{}")
+    assert result.exit_code == 0
+    assert "No verdict for a1: closed: the deployment is gone." in result.stderr
+    assert "No verdict yet" not in result.stderr
 
 
 def test_standard_input_is_a_dash() -> None:

@@ -243,7 +243,7 @@ server: {keys: ["nowhere:x"]}
 
 def vault(store: object, built: object | None = None) -> Callable[[Mapping[str, str]], Plugins]:
     return with_records(
-        secret_stores={"vault": SecretStoreSpec("vault", lambda: store)},  # type: ignore[arg-type, return-value]  # whatever a test builds
+        secret_stores={"vault": SecretStoreSpec("vault", lambda config, context: store)},  # type: ignore[arg-type, return-value]  # whatever a test builds
         scanners={"tested": ScannerSpec("tested", Options, lambda config, context: built or Scripted())},  # type: ignore[arg-type, return-value]  # as above
     )
 
@@ -281,7 +281,7 @@ async def test_a_scanner_that_tells_its_secret_is_silenced(tmp_path: Path) -> No
         return gossip
 
     load = with_records(
-        secret_stores={"vault": SecretStoreSpec("vault", Scripted)},
+        secret_stores={"vault": SecretStoreSpec("vault", lambda config, context: Scripted())},
         scanners={"tested": ScannerSpec("tested", Options, build)},
     )
     examination = await examined(tmp_path, SECRETS, load=load)

@@ -117,3 +117,21 @@ async def test_a_cancelled_worker_stops_and_what_was_under_way_comes_again(tmp_p
         worker = Worker(Engine(backend, RigHost(rig), limits=limits), poll_s=0.02, sweep_s=0.1)
         await run_until_judged(worker, backend, name)
         assert len(rig.sink.deliveries) <= 1
+
+
+async def test_a_worker_that_is_cancelled_in_the_moment_that_wakes_it_stops() -> None:
+    """``asyncio.wait_for`` of Python 3.11 loses a cancellation when what it waited for is done in the same moment."""
+    rig = Rig()
+    worker = Worker(Engine(rig.memory.backend(), RigHost(rig), limits=FAST), poll_s=30, sweep_s=30)
+
+    async def never() -> bool:
+        return False
+
+    running = asyncio.ensure_future(worker.run(never))
+    await asyncio.sleep(0.05)
+    await worker.sweep()
+    running.cancel()
+
+    done, _ = await asyncio.wait({running}, timeout=2)
+    running.cancel()
+    assert done, "it works on"

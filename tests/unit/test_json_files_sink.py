@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanguard.builtin.json_files import JsonFilesConfig, JsonFilesSink, StoredResult
-from scanguard.builtin.json_names import safe_key, safe_name
+from scanguard.builtin.json_files import JsonFilesConfig, JsonFilesSink
 from scanguard.errors import SinkError
 from scanguard.hooks import Notice
 from scanguard.model.merged import MergedReport
 from scanguard.model.verdict import ImageVerdict, Outcome
+from scanguard.render.safe_names import safe_key, safe_name
+from scanguard.render.stored import StoredResult, results_of
 from scanguard.testing.contexts import make_context
 from scanguard.testing.samples import sample_image_verdict, sample_report, sample_verdict
 
@@ -99,6 +100,18 @@ async def test_no_half_written_file_stays_behind(tmp_path: Path) -> None:
         await sink(tmp_path, folder="results").write(notice(image()))
     assert str(blocked) in caught.value.message
     assert files(tmp_path / "results") == [blocked.name]
+
+
+def test_images_that_a_sink_names_alike_are_one_result_that_has_the_report() -> None:
+    unreported = image("nginx").model_copy(update={"merged": None})
+    (result,) = results_of(notice(unreported, image("nginx:latest")), lambda name: f"{name.partition(':')[0]}:latest")
+    assert (result.image, result.report) == ("nginx:latest", sample_report())
+
+
+def test_a_name_may_carry_more_of_its_hash() -> None:
+    short, long = safe_name("shop.example/web:1.4"), safe_name("shop.example/web:1.4", 32)
+    assert long.startswith(short)
+    assert len(long) == len(short) + 16
 
 
 HOSTILE = [

@@ -188,6 +188,17 @@ async def test_an_id_that_is_not_there_is_not_found(server: Serving, id: str, su
     assert answer.json()["type"] == "urn:scanguard:problem:not-found"
 
 
+async def test_an_assessment_that_found_its_deployment_gone_says_so(server: Serving) -> None:
+    closed = Assessment(
+        id=sample_id("gone"), event=WEB.event, state=AssessmentState.DONE, created_at=NOW, closed_at=NOW
+    )
+    await Store(server.app.backend.state).insert(closed, None)
+    answer = await server.client.get(f"/api/v1/verdicts/{closed.id}")
+
+    assert answer.status_code == 404
+    assert answer.json()["type"] == "urn:scanguard:problem:closed"
+
+
 async def test_why_an_assessment_was_given_up_is_told(server: Serving) -> None:
     letter = Assessment(
         id=sample_id("dead"),

@@ -126,7 +126,7 @@ async def test_a_changed_file_is_read_again_and_each_answer_says_when_it_was_see
         pytest.param(TEXT + "  - resource_id: [\n", 11, "expected", id="broken-yaml"),
         pytest.param("a: &a [1]\nb: *a\n", 2, "alias", id="alias"),
         pytest.param("- " * 20 + "x", 1, "nested", id="too-deep"),
-        pytest.param("[" * 100_000, 1, "nested", id="very-deep"),
+        pytest.param("[" * 100_000, 1, "nest", id="very-deep"),
         pytest.param("just text", 1, "list of deployments", id="no-list"),
         pytest.param("", 1, "list of deployments", id="empty"),
         pytest.param(TEXT + TEXT.partition("\n")[2].replace(ID, ID.upper()), 10, "twice", id="twice-in-another-case"),

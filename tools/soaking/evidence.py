@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from scanguard.backends import DATABASE_NAME
-from scanguard.builtin.json_files import StoredResult
 from scanguard.builtin.scripted_memory import Call
 from scanguard.engine.dead import DeadKind, DeadLetter
 from scanguard.engine.documents import Assessment, OutboxItem, Waiter
 from scanguard.engine.store import Store, read_document
 from scanguard.model.verdict import Verdict
 from scanguard.ports import ALL_LANES, Backend, RecordQuery
+from scanguard.render.stored import StoredResult
 from soaking.world import World
 
 FAR_FUTURE = datetime(9000, 1, 1, tzinfo=UTC)

@@ -34,17 +34,20 @@ class Index:
         queue_prefix: What its queues are named by; the lane follows.
         serves_http: It says who may ask, so that HTTP can be served.
         excluded: Resources whose events are ignored.
+        own_actors: Identities whose changes are ours, and ignored too.
     """
 
     queue_prefix: str
     serves_http: bool
     excluded: tuple[str, ...] = ()
+    own_actors: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, settings: Settings) -> Index:
         """By the settings."""
         options = settings.backend.options if settings.backend else {}
-        return cls(str(options.get("queue_prefix", QUEUE_PREFIX)), not settings.server.is_open, settings.exclude)
+        prefix = str(options.get("queue_prefix", QUEUE_PREFIX))
+        return cls(prefix, not settings.server.is_open, settings.exclude, settings.ignore_actors)
 
 
 def write_stamp(folder: Path, environ: Mapping[str, str], index: Index) -> None:
@@ -58,7 +61,7 @@ def stamped(folder: Path, environ: Mapping[str, str]) -> Index | None:
     try:
         told = json.loads((folder / STAMP_NAME).read_text(encoding="utf-8"))
         if told.pop("inputs") == _inputs(folder, environ):
-            return Index(told["queue_prefix"], told["serves_http"], tuple(told["excluded"]))
+            return Index(told["queue_prefix"], told["serves_http"], tuple(told["excluded"]), tuple(told["own_actors"]))
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
     return None

@@ -82,7 +82,9 @@ class Process:
         from scanguard.app.intake import Intake  # noqa: PLC0415  # an index of functions needs none of it
         from scanguard.loader import load_plugins  # noqa: PLC0415  # as above
 
-        return Intake(load_plugins(self.environ), self.index.excluded if self.index else ())
+        if self.index is None:
+            raise RuntimeError("nothing but Health is registered without a configuration")
+        return Intake(load_plugins(self.environ), self.index.excluded, self.index.own_actors)
 
     @property
     def loaded(self) -> LoadedApp:

@@ -7,6 +7,7 @@ elsewhere; see https://learn.microsoft.com/en-us/python/api/azure-identity/azure
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING, Final
 
 from pydantic import Field, SecretStr
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
 TOKEN_TIMEOUT_S: Final = 30.0
+CLIENT_ID_VARIABLE: Final = "AZURE_CLIENT_ID"
+"""Azure's own variable, which its libraries ignore when they are told that there is no client id."""
 _GUID: Final = r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
 
 
@@ -28,7 +31,8 @@ class IdentityConfig(PluginConfig):
     client_id: str | None = Field(
         default=None,
         pattern=_GUID,
-        description="Client id of the user-assigned identity to use. Default: the system-assigned one, or your login.",
+        description="Client id of the user-assigned identity to use. Default: AZURE_CLIENT_ID, else the "
+        "system-assigned one, or your login.",
     )
 
     @property
@@ -56,7 +60,7 @@ class Identity:
 
             self._credential = DefaultAzureCredential(
                 authority=self._config.addresses.authority.removeprefix("https://"),
-                managed_identity_client_id=self._config.client_id,
+                managed_identity_client_id=self._config.client_id or os.environ.get(CLIENT_ID_VARIABLE),
                 exclude_interactive_browser_credential=True,
             )
         return self._credential

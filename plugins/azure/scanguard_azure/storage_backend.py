@@ -22,14 +22,16 @@ async def open_storage(config: StorageConfig, context: PluginContext) -> AsyncIt
     """The backend; nothing is asked of the account before a port is called. Time is this machine's."""
     async with storage_clients(config, context) as clients:
         clock = context.clock
-        yield Backend(
-            state=StorageState(
-                StorageTable(clients, "State"),
-                DueIndex(StorageTable(clients, "Due"), clock),
-                StorageBodies(StorageBlobs(clients, "state")),
-            ),
-            queue=StorageQueue(clients, clock, StorageBlobs(clients, "queue")),
-            reports=StorageBlobs(clients, "reports"),
-            records=StorageRecords(StorageTable(clients, "Records"), StorageBodies(StorageBlobs(clients, "records"))),
-            clock=clock,
-        )
+        due = DueIndex(StorageTable(clients, "Due"), clock)
+        try:
+            yield Backend(
+                state=StorageState(StorageTable(clients, "State"), due, StorageBodies(StorageBlobs(clients, "state"))),
+                queue=StorageQueue(clients, clock, StorageBlobs(clients, "queue")),
+                reports=StorageBlobs(clients, "reports"),
+                records=StorageRecords(
+                    StorageTable(clients, "Records"), StorageBodies(StorageBlobs(clients, "records"))
+                ),
+                clock=clock,
+            )
+        finally:
+            await due.tidy()

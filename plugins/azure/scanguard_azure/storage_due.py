@@ -1,14 +1,16 @@
 """Which rows are due, and when: a table of its own, for tables have no second index.
 
-Every row of state that is due has an entry, written *before* the row and named by it, at most :data:`SLACK` earlier
-than the row's due time; so a crash between the two leaves an entry too many, never a row without one. Whoever reads
-verifies each entry against its row. Entries that no row names are removed once they are older than any write can take.
+Every row of state that is due has an entry, written *before* the row and named by it, a little earlier than the row is
+due: so a row whose time moves a little keeps its entry, and a crash between the two writes leaves an entry too many,
+never a row without one. Whoever reads verifies each entry against its row. Entries that rows name no more are removed
+many at once; what a crash left over is removed when it is found, once it is older than any write can take.
 """
 
 from __future__ import annotations
 
 import asyncio
 import zlib
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,11 +23,15 @@ from scanguard_azure.storage_tables import StorageTable
 
 SHARDS: Final = 4
 """Partitions; a partition takes 2,000 entries a second. Part of the layout: to change it is to lose rows from view."""
-SLACK: Final = timedelta(seconds=45)
-"""A row that becomes due so much later keeps its entry."""
+EARLY: Final = timedelta(seconds=25)
+"""How long before its row is due a new entry stands; from then on, each look reads the row."""
+SLACK: Final = timedelta(seconds=75)
+"""A row keeps its entry while that stands no longer before the row's time."""
 GRACE: Final = timedelta(minutes=15)
 """An entry that no row names is removed when it is older; a row is written within seconds after its entry."""
 _VERIFIED_AT_ONCE: Final = 32
+_KEPT: Final = 50
+"""Entries of a shard that are gathered before they are removed in one request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,7 @@ class DueIndex:
     def __init__(self, table: StorageTable, clock: Clock) -> None:
         self._table = table
         self._clock = clock
+        self._gone: dict[str, list[str]] = defaultdict(list)
 
     async def covering(self, partition: str, row: str, due: datetime | None, known: str) -> str:
         """The key of an entry for a row that will be due: the one it has, if it will do, else a new one; or ``""``."""
@@ -61,18 +68,28 @@ class DueIndex:
             return ""
         if known and timedelta(0) <= due - from_micros(int(known[:18])) <= SLACK:
             return known
-        key = f"{ascending(due)}-{unique_token()}"
+        key = f"{ascending(due - EARLY)}-{unique_token()}"
         shard = shard_of(partition, row)
         await self._table.put({"PartitionKey": shard, "RowKey": key, "Partition": partition, "Row": row})
         return key
 
     async def drop(self, partition: str, row: str, key: str) -> None:
-        """Remove an entry that its row names no more; one that cannot be removed is found and removed later."""
-        if key:
-            await self._table.drop(shard_of(partition, row), key)
+        """Remove an entry that its row names no more, now or with others."""
+        if not key:
+            return
+        shard = shard_of(partition, row)
+        self._gone[shard].append(key)
+        if len(self._gone[shard]) >= _KEPT:
+            await self.tidy(shard)
+
+    async def tidy(self, *shards: str) -> None:
+        """Remove what was gathered; what cannot be removed is found and removed later."""
+        gathered = {shard: self._gone.pop(shard, []) for shard in shards or tuple(self._gone)}
+        await asyncio.gather(*(self._table.drop_all(shard, keys) for shard, keys in gathered.items() if keys))
 
     async def overdue(self, before: datetime, limit: int, verify: Verify) -> list[Row]:
         """Rows due at or before a moment, oldest first."""
+        await self.tidy()
         found: list[Row] = []
         async for entries in self._until(before, min(max(limit, 1), _VERIFIED_AT_ONCE)):
             if len(found) >= limit and entries[0].at > _due(found[limit - 1]):

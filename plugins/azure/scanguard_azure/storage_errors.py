@@ -79,7 +79,7 @@ def as_backend_error(error: AzureError, service: str, name: str) -> BackendError
     from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415  # loaded with the clients
 
     code, status = code_of(error), status_of(error)
-    where = f"{service} {name!r}" if service != "blob" else f"container {name!r}"
+    where = _where(service, name)
     if code in MISSING_CODES:
         what = f"is missing: deploy it, or set `create: true` and grant {ROLES[service]!r}"
         return BackendError(f"{where} {what}", target=name)
@@ -101,6 +101,19 @@ def as_backend_error(error: AzureError, service: str, name: str) -> BackendError
         "(firewall, private endpoint)",
         target=name,
     )
+
+
+def unreadable(error: Exception, service: str, name: str) -> BackendError:
+    """For an answer that is none of the service's; nothing of it is shown."""
+    return BackendError(
+        f"{_where(service, name)} answered something that cannot be read ({type(error).__name__}): is there a proxy "
+        "or another service at its address?",
+        target=name,
+    )
+
+
+def _where(service: str, name: str) -> str:
+    return f"container {name!r}" if service == "blob" else f"{service} {name!r}"
 
 
 def _retry_after(error: AzureError) -> float | None:

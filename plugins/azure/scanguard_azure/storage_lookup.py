@@ -90,8 +90,9 @@ class Lookup:
             async for chunk in self._by_time():
                 yield chunk
             return
-        distinct = {pointer.id: pointer for pointers in lists for pointer in pointers if pointer.may_match(query)}
-        ordered = iter(sorted(distinct.values(), key=lambda one: (one.decided_at, one.id), reverse=True))
+        led = (pointer for pointers in lists for pointer in pointers if pointer.may_match(query))
+        distinct = {(pointer.decided_at, pointer.id): pointer for pointer in led}  # stale ones may be left
+        ordered = iter([distinct[when] for when in sorted(distinct, reverse=True)])
         while chunk := list(islice(ordered, AT_ONCE)):
             yield chunk
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from scanguard import ImageReference, ImageVerdict, InvalidReferenceError, RecordQuery, Verdict
 from scanguard_azure.storage_bodies import MAX_TEXT, json_text
-from scanguard_azure.storage_keys import descending, partition_key
+from scanguard_azure.storage_keys import ascending, descending, partition_key
 
 NOBODY: Final = -1
 """The rank of an image without findings."""
@@ -42,7 +42,7 @@ class Pointer:
 
 
 def pointers_to(verdict: Verdict) -> dict[tuple[str, str], dict[str, Any]]:
-    """Rows by their keys."""
+    """Rows by their keys, which no other revision shares: a late writer of an old one spoils nothing."""
     names = json_text(sorted(set().union(*(names_of(image) for image in verdict.images))))
     said = {
         "Id": verdict.id,
@@ -58,7 +58,8 @@ def pointers_to(verdict: Verdict) -> dict[tuple[str, str], dict[str, Any]]:
 def _places(verdict: Verdict) -> Iterator[tuple[str, str]]:
     decided = descending(verdict.decided_at, verdict.id)
     yield by_hour(verdict.decided_at), decided
-    yield by_resource(verdict.deployment.resource_id), descending(verdict.deployment.seen_at, verdict.id)
+    observed = descending(verdict.deployment.seen_at, verdict.id)
+    yield by_resource(verdict.deployment.resource_id), f"{observed}{ascending(verdict.decided_at)}"
     for image in verdict.images:
         for key in _keys_of(image):
             yield by_image(key), decided

@@ -21,6 +21,7 @@ from scanguard_azure import storage_messages as messages
 from scanguard_azure.storage_blobs import StorageBlobs
 from scanguard_azure.storage_clients import StorageClients
 from scanguard_azure.storage_errors import code_of, status_of
+from scanguard_azure.storage_idle import IdleLooks
 from scanguard_azure.storage_messages import Wire
 
 if TYPE_CHECKING:
@@ -47,10 +48,12 @@ class StorageQueue:
         self._spilled = spilled
         self._receipts: OrderedDict[str, str] = OrderedDict()
         self._gate = asyncio.Semaphore(AT_ONCE)
+        self._looks = IdleLooks()
 
     async def send(self, messages: Sequence[Outgoing]) -> None:
         """Make messages durable; after an error, possibly some are, and some twice."""
         await asyncio.gather(*(self._send(out) for out in messages))
+        self._looks.expect()
 
     async def _send(self, out: Outgoing) -> None:
         now = self._clock.now()
@@ -69,6 +72,8 @@ class StorageQueue:
     async def receive(self, lanes: Sequence[Lane], *, limit: int, visibility_s: float) -> Sequence[Delivery]:
         """Take visible messages, earlier lanes first; one whose time has not come is hidden again."""
         taken: list[Delivery] = []
+        if not self._looks.may_look(self._clock.now()):
+            return taken
         hidden = _whole(visibility_s)
         for lane in lanes:
             while len(taken) < limit:
@@ -78,6 +83,7 @@ class StorageQueue:
                 taken += [delivery for delivery in read if delivery is not None]
                 if len(found) < wanted:
                     break
+        self._looks.saw(len(taken), self._clock.now())
         return taken
 
     async def _delivery(self, lane: Lane, message: QueueMessage) -> Delivery | None:
@@ -205,7 +211,10 @@ async def _page(queue: QueueClient, number: int, hidden: int) -> list[QueueMessa
 
 async def _count(queue: QueueClient) -> int:
     """Never lower than the truth, says its documentation; it may be higher for a while."""
-    return int((await queue.get_queue_properties()).approximate_message_count or 0)
+    count = (await queue.get_queue_properties()).approximate_message_count
+    if count is None:
+        raise ValueError("an answer without a count, which is not the service's")
+    return int(count)
 
 
 async def _state(queue: QueueClient) -> str:

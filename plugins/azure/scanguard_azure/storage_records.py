@@ -35,14 +35,17 @@ class StorageRecords:
         stored = await self._table.get(*place) if verdict.revision > 1 else None
         for _ in range(_SWAPS):
             if stored is not None and int(stored["Revision"]) > verdict.revision:
+                await self._drop(set(pointers) - set(_places(stored)))
                 return
             await asyncio.gather(*(self._table.put(pointer) for pointer in pointers.values()))
             if await self._swapped(place, verdict, list(pointers), stored):
-                old = () if stored is None else _places(stored)
-                await asyncio.gather(*(self._table.drop(*one) for one in old if one not in pointers))
+                await self._drop(set(_places(stored)) - set(pointers))
                 return
             stored = await self._table.get(*place)
         raise BackendError(f"the verdict {verdict.id} is changed by others all the time; trying again later")
+
+    async def _drop(self, places: set[Place]) -> None:
+        await asyncio.gather(*(self._table.drop(*place) for place in places))
 
     async def _swapped(self, place: Place, verdict: Verdict, pointers: list[Place], stored: Any) -> bool:  # noqa: ANN401  # TableEntity or None
         body = await self._bodies.pack(verdict.model_dump_json(), f"{unique_token()}.json")
@@ -76,5 +79,7 @@ class StorageRecords:
         return await lookup.newest(resource_id, besides=before_id)
 
 
-def _places(entity: Any) -> list[Place]:  # noqa: ANN401  # TableEntity
+def _places(entity: Any) -> list[Place]:  # noqa: ANN401  # TableEntity or None
+    if entity is None:
+        return []
     return [(partition, key) for partition, key in json.loads(entity["Pointers"])]

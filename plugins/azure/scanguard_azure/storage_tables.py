@@ -6,6 +6,7 @@ swap carries a token, and the row is read again before anybody is told of a conf
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +23,8 @@ CONFLICTS: Final = frozenset({404, 409, 412})
 TOKEN: Final = "Token"  # noqa: S105  # a property's name
 MAX_PAGE: Final = 1000
 MAX_BATCH: Final = 100
+_RETRIED: Final[dict[str, Any]] = {"retry_on_methods": frozenset({"POST", "PUT", "GET", "DELETE", "HEAD"})}
+"""By itself the library tries no POST again, for it might have had its effect; ours may have it twice."""
 
 
 class StorageTable:
@@ -51,14 +54,14 @@ class StorageTable:
 
         mine = {**entity, TOKEN: unique_token()}
 
-        async def write(table: TableClient) -> Mapping[str, Any]:
+        async def write(table: TableClient) -> str:
             if not etag:
-                return await table.create_entity(mine)
+                return _etag_of(await table.create_entity(mine, **_RETRIED))
             condition = MatchConditions.IfNotModified
-            return await table.update_entity(mine, mode="replace", etag=etag, match_condition=condition)
+            return _etag_of(await table.update_entity(mine, mode="replace", etag=etag, match_condition=condition))
 
         try:
-            return str((await self._clients.table(self._name, write))["etag"])
+            return await self._clients.table(self._name, write)
         except BackendError as exc:
             is_refused = status_of(exc.__cause__) in CONFLICTS
             if not is_refused and not may_have_happened(exc.__cause__):
@@ -78,8 +81,8 @@ class StorageTable:
     async def put_all(self, entities: Sequence[Mapping[str, Any]]) -> None:
         """Store rows of one partition, a hundred in one request."""
         for start in range(0, len(entities), MAX_BATCH):
-            batch = [("upsert", dict(one), {"mode": "replace"}) for one in entities[start : start + MAX_BATCH]]
-            await self._clients.table(self._name, lambda table, all=batch: table.submit_transaction(all))  # type: ignore[misc]  # bound at once
+            some = entities[start : start + MAX_BATCH]
+            await self._together([("upsert", dict(one), {"mode": "replace"}) for one in some])
 
     async def delete(self, partition: str, key: str, etag: str = "") -> bool:
         """Remove a version, or any; False when there was another version."""
@@ -101,6 +104,18 @@ class StorageTable:
         except BackendError:
             return
 
+    async def drop_all(self, partition: str, keys: Sequence[str]) -> None:
+        """The same for rows of one partition, a hundred in one request."""
+        for start in range(0, len(keys), MAX_BATCH):
+            some = list(dict.fromkeys(keys[start : start + MAX_BATCH]))
+            try:
+                await self._together([("delete", {"PartitionKey": partition, "RowKey": key}) for key in some])
+            except BackendError:  # one of them is gone already, and a batch is all or nothing
+                await asyncio.gather(*(self.drop(partition, key) for key in some))
+
+    async def _together(self, operations: Sequence[Any]) -> None:
+        await self._clients.table(self._name, lambda table: table.submit_transaction(operations, **_RETRIED))
+
     async def rows(self, wanted: str, given: Mapping[str, str], size: int) -> AsyncIterator[TableEntity]:
         """Rows of a range, in the order of their keys; each ``size`` are one request, which may also find nothing."""
         token: Any = None
@@ -114,6 +129,13 @@ class StorageTable:
                 yield entity
             if not token:
                 return
+
+
+def _etag_of(metadata: Mapping[str, Any]) -> str:
+    """Of an answer to a write; ValueError when it has none, for then it is not the service's."""
+    if not metadata.get("etag"):
+        raise ValueError("an answer without an ETag")
+    return str(metadata["etag"])
 
 
 async def _page(

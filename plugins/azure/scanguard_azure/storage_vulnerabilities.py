@@ -15,7 +15,7 @@ from scanguard_azure.storage_bodies import BLOB, StorageBodies, json_text
 from scanguard_azure.storage_keys import HASHED, encoded, partition_key
 from scanguard_azure.storage_tables import MAX_PAGE, StorageTable
 
-BUCKETS: Final = 16
+BUCKETS: Final = 4
 """Partitions of the rows by id: few enough that a long list is few requests, each of a hundred rows."""
 MAX_ID: Final = 200
 _LIST: Final = "k"

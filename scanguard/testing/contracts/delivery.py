@@ -14,7 +14,7 @@ from scanguard.model.verdict import Outcome
 from scanguard.ports import Receipt
 from scanguard.testing.contracts.base import PluginContract
 from scanguard.testing.contracts.setting import Broken
-from scanguard.testing.samples import failed_scanner, sample_image_verdict, sample_report, sample_verdict
+from scanguard.testing.samples import failed_scanner, sample_id, sample_image_verdict, sample_report, sample_verdict
 
 
 def sample_notice(key: str = "0123456789abcdef", outcome: Outcome = Outcome.FAIL) -> Notice:
@@ -36,6 +36,12 @@ def awkward_notices() -> list[Notice]:
         Notice(key=f"awkward-{number}", verdict=sample_verdict(images=images), reports=reports)
         for number, images in enumerate(pictures)
     ]
+
+
+def _of_another_assessment(key: str) -> Notice:
+    """The sample as another observation; one assessment has another key only for a later revision, which replaces."""
+    notice = sample_notice(key)
+    return replace(notice, verdict=notice.verdict.model_copy(update={"id": sample_id(key)}))
 
 
 class _DeliveryContract(PluginContract):
@@ -95,7 +101,7 @@ class SinkContract(_DeliveryContract):
         await first.write(sample_notice())
         await second.write(sample_notice())
         assert stored() == once, "the same delivery was stored twice"
-        await second.write(sample_notice("another-key"))
+        await second.write(_of_another_assessment("another-key"))
         assert stored() > once, "another delivery was not stored"
         await first.aclose()
         await second.aclose()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from azurite import Azurite, azurite_command, free_azurite
+from fault_proxy import FaultProxy
 from parts import running
 from scanguard_azure.storage_backend import open_storage
 from scanguard_azure.storage_config import StorageConfig
+from scanguard_azure.storage_tables import StorageTable
 
 from scanguard.hooks import PluginContext
 from scanguard.ports import Backend, Clock, SystemClock
@@ -80,3 +83,45 @@ class Account:
 def context_with(secret: str, clock: Clock) -> PluginContext:
     """What a backend is lent."""
     return make_context(Path("nowhere"), instance="backend", secrets={"env:STORAGE": secret}, clock=clock)
+
+
+@asynccontextmanager
+async def proxied(where: Azurite) -> AsyncIterator[tuple[str, Mapping[str, FaultProxy]]]:
+    """A connection string by way of fault proxies, and these by service: ``blob``, ``queue``, ``table``."""
+    blob, queue, table = FaultProxy(where.blob_port), FaultProxy(where.queue_port), FaultProxy(where.table_port)
+    async with blob, queue, table:
+        through = where.through(blob.port, queue.port, table.port)
+        yield through, {"blob": blob, "queue": queue, "table": table}
+
+
+class Died(Exception):
+    """The process ended here."""
+
+
+class DyingTable(StorageTable):
+    """Dies at the n-th write from now, before it has an effect; None lives on."""
+
+    countdown: list[int | None]
+
+    def _step(self) -> None:
+        left = self.countdown[0]
+        if left is not None:
+            self.countdown[0] = left - 1
+            if left <= 0:
+                raise Died
+
+    async def swap(self, entity: Mapping[str, Any], etag: str = "") -> str:
+        self._step()
+        return await super().swap(entity, etag)
+
+    async def put(self, entity: Mapping[str, Any]) -> None:
+        self._step()
+        await super().put(entity)
+
+    async def delete(self, partition: str, key: str, etag: str = "") -> bool:
+        self._step()
+        return await super().delete(partition, key, etag)
+
+    async def drop_all(self, partition: str, keys: Sequence[str]) -> None:
+        self._step()
+        await super().drop_all(partition, keys)

@@ -1,0 +1,1 @@
+"""Azure Resource Manager: what a workload runs, and which workloads there are."""

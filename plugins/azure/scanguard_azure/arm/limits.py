@@ -1,0 +1,22 @@
+"""How much of Azure's limits is used.
+
+Facts: https://learn.microsoft.com/en-us/azure/azure-resource-manager/management/request-limits-and-throttling and
+https://learn.microsoft.com/en-us/azure/governance/resource-graph/concepts/guidance-for-throttled-requests.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from scanguard.model.rate import Rate
+
+READS: Final = (Rate.parse("240/30s"),)
+"""Of each subscription. Azure allows 250 at once and 25 a second after that; the rest is for others with this identity.
+
+A shorter window would allow more, and lose it again: a turn lasts a thirtieth of the window, and a queue that brings
+its message later has lost it.
+"""
+READS_PER_WORKLOAD: Final = 2
+"""The workload, and its revisions or executions."""
+QUERIES: Final = (Rate.parse("60/m"),)
+"""Of Resource Graph, which allows 15 in 5 seconds."""

@@ -1,0 +1,1 @@
+"""Events that Event Grid could not deliver: read from their container, and handed over after all."""

@@ -1,0 +1,1 @@
+"""Credentials of Azure container registries."""
