@@ -17,6 +17,7 @@ from scanguard_function.events import document, take_in
 from scanguard_function.index import STAMP_NAME, Index, stamped, write_stamp
 from scanguard_function.principal import is_auth_on, signed_in
 from scanguard_function.process import Process
+from scanguard_function.registration import register
 from scanguard_function.web import _client
 
 from scanguard.app.intake import Intake
@@ -237,3 +238,30 @@ def test_the_platform_is_believed_only_where_it_says_that_sign_in_is_on() -> Non
 )
 def test_a_client_is_who_the_front_end_saw(header: str, client: str) -> None:
     assert _client({"x-forwarded-for": header}) == client
+
+
+# --- which functions there are ----------------------------------------------------------------------------
+
+
+def _names(process: Process, environ: Mapping[str, str]) -> set[str]:
+    app = func.FunctionApp()
+    register(app, process, environ)
+    return {str(one.get_function_name()) for one in app.get_functions()}
+
+
+def test_the_heavy_lane_is_served_only_where_it_is_asked_for() -> None:
+    process = Process(Index("ours-", serves_http=False))
+    usual = {"Health", "EventProcessor", "FreshLane", "FreshPoison", "BulkLane", "BulkPoison", "Sweeps", "Approvals"}
+    assert _names(process, {}) == usual
+    assert _names(process, {"SCANGUARD_LANES": "fresh, bulk,heavy"}) == usual | {"HeavyLane", "HeavyPoison"}
+
+
+def test_an_unknown_lane_is_told() -> None:
+    environ = {"SCANGUARD_CONFIG": CONFIG, "SCANGUARD_LANES": "fresh,bulky"}
+    assert "bulky" in Process.start(environ, Path("nowhere")).problems[0]
+
+
+def test_http_is_served_only_where_somebody_has_to_show_something() -> None:
+    served = _names(Process(Index("ours-", serves_http=True)), {}) - _names(Process(Index("o", serves_http=False)), {})
+    assert served == {"Events", "Reports", "Replay"}
+    assert _names(Process(None, ("broken",)), {}) == {"Health"}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from scanguard.errors import ConfigError
-from scanguard_function.index import FILE_NAME
+from scanguard_function.index import FILE_NAME, LANES_VARIABLE
 
 if TYPE_CHECKING:
     from scanguard.app.loading import AppOptions, LoadedApp
@@ -17,6 +17,9 @@ BLOB_VARIABLE: Final = "SCANGUARD_CONFIG_BLOB"
 TEXT_VARIABLE: Final = "SCANGUARD_CONFIG"
 CONNECTION: Final = "AzureWebJobsStorage"
 """Name of the connection of the queue triggers: the host's own account."""
+ALL_LANES: Final = ("fresh", "bulk", "heavy")
+LANES: Final = ("fresh", "bulk")
+"""Lanes that functions serve: what needs disk, much CPU or many minutes waits for ``scanguard worker --lane heavy``."""
 _REFERENCE: Final = "@Microsoft.KeyVault("
 """How the platform shows a reference that it could not resolve
 (https://learn.microsoft.com/en-us/azure/app-service/app-service-key-vault-references)."""
@@ -48,6 +51,18 @@ def refuse_references(environ: Mapping[str, str]) -> None:
             f"the platform did not resolve the Key Vault reference in {', '.join(unresolved)}: check that the secret "
             "exists and that the app's identity has the role Key Vault Secrets User, then restart the app"
         )
+
+
+def refuse_unknown_lanes(environ: Mapping[str, str]) -> None:
+    """Raise ConfigError when a lane is to be served that there is not: its queue would be nobody's."""
+    unknown = [lane for lane in lanes(environ) if lane not in ALL_LANES]
+    if unknown:
+        raise ConfigError(f"{LANES_VARIABLE}: there is no lane {unknown[0]!r}; there are {', '.join(ALL_LANES)}")
+
+
+def lanes(environ: Mapping[str, str]) -> list[str]:
+    """The lanes that functions serve."""
+    return [lane.strip() for lane in environ.get(LANES_VARIABLE, ",".join(LANES)).split(",") if lane.strip()]
 
 
 def unresolved_references(environ: Mapping[str, str]) -> Iterator[str]:

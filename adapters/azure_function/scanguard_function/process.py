@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from scanguard.errors import ScanguardError
-from scanguard_function.configuration import load_app, refuse_references
+from scanguard_function.configuration import load_app, refuse_references, refuse_unknown_lanes
 from scanguard_function.index import Index, stamped
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class Process:
         environ = os.environ if environ is None else environ
         try:
             refuse_references(environ)
+            refuse_unknown_lanes(environ)
             if index := stamped(folder, environ):
                 return cls(index, environ=environ, folder=folder)
             with _collecting_later():

@@ -9,15 +9,13 @@ from typing import Final
 import azure.functions as func
 
 from scanguard_function.answers import problem
-from scanguard_function.configuration import CONNECTION
+from scanguard_function.configuration import CONNECTION, lanes
 from scanguard_function.events import take_in
 from scanguard_function.health import answer_health
-from scanguard_function.index import LANES_VARIABLE, SCHEDULE_VARIABLE
+from scanguard_function.index import SCHEDULE_VARIABLE
 from scanguard_function.process import Process
 from scanguard_function.web import Web
 
-LANES: Final = ("fresh", "bulk")
-"""Lanes that functions serve: what needs disk, much CPU or many minutes waits for ``scanguard worker --lane heavy``."""
 SCHEDULE: Final = "0 * * * * *"
 """Every minute, in six fields from seconds to weekday; overdue work waits that long at most."""
 
@@ -32,8 +30,8 @@ def register(app: func.FunctionApp, process: Process, environ: Mapping[str, str]
         return
     prefix = process.index.queue_prefix
     app.register_functions(event_function(process, prefix))
-    for lane in environ.get(LANES_VARIABLE, ",".join(LANES)).split(","):
-        app.register_functions(lane_functions(process, lane.strip(), prefix))
+    for lane in lanes(environ):
+        app.register_functions(lane_functions(process, lane, prefix))
     app.register_functions(sweeps_function(process, environ.get(SCHEDULE_VARIABLE) or SCHEDULE))
     if process.index.serves_http:
         app.register_functions(service_functions(Web(process)))
