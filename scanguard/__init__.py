@@ -55,9 +55,11 @@ if TYPE_CHECKING:
         CommandSpec,
         DeploymentPlatform,
         EventSourceSpec,
+        Exporters,
         Notice,
         Notifier,
         NotifierSpec,
+        ObserverSpec,
         PlatformSpec,
         PluginConfig,
         PluginContext,
@@ -126,9 +128,10 @@ _HOMES = {
         "SweepError"
     ),
     "scanguard.hooks": (
-        "API_VERSION BackendSpec BatchScanner CommandSpec DeploymentPlatform EventSourceSpec Notice Notifier "
-        "NotifierSpec PlatformSpec PluginConfig PluginContext Policy PolicyInput PolicySpec RegistryCredentialSpec "
-        "ScanRequest Scanner ScannerSpec SecretStore SecretStoreSpec Sink SinkSpec Sweep SweepPage SweepSpec Ticket "
+        "API_VERSION BackendSpec BatchScanner CommandSpec DeploymentPlatform EventSourceSpec Exporters Notice Notifier "
+        "NotifierSpec ObserverSpec PlatformSpec PluginConfig PluginContext Policy PolicyInput PolicySpec "
+        "RegistryCredentialSpec ScanRequest Scanner ScannerSpec SecretStore SecretStoreSpec Sink SinkSpec "
+        "Sweep SweepPage SweepSpec Ticket "
         "hookimpl"
     ),
     "scanguard.model.deployment": "Container Deployment Event",
@@ -176,6 +179,7 @@ __all__ = [
     "Event",
     "EventError",
     "EventSourceSpec",
+    "Exporters",
     "Finding",
     "ImageCorruptError",
     "ImageFile",
@@ -195,6 +199,7 @@ __all__ = [
     "NotifierSpec",
     "NotifyError",
     "NotifyRefusedError",
+    "ObserverSpec",
     "Outcome",
     "Outgoing",
     "Package",

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from importlib import import_module
+from importlib import import_module, resources
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from types import ModuleType
 from typing import Any, Final
@@ -62,6 +63,7 @@ HOOKS: Final = (
     _Hook("secret store", hooks.SecretStoreSpec, "secret_stores"),
     _Hook("command", hooks.CommandSpec, "commands"),
     _Hook("backend", hooks.BackendSpec, "backends"),
+    _Hook("observer", hooks.ObserverSpec, "observers"),
 )
 
 
@@ -120,7 +122,7 @@ class Plugins:
             return PluginLoadError(f"the plugin {name!r} is installed but {broken.status}: {broken.error}", plugin=name)
         wanted = " or ".join(kinds)
         return PluginMissingError(
-            f'no installed plugin offers the {wanted} {name!r}: pip install "scanguard[{name}]"', plugin=name
+            f'no installed plugin offers the {wanted} {name!r}: pip install "scanguard[{extra_of(name)}]"', plugin=name
         )
 
     def require(self, name: str, *kinds: str) -> None:
@@ -128,6 +130,12 @@ class Plugins:
         problem = self.problem(name, kinds)
         if problem is not None:
             raise problem
+
+
+def extra_of(name: str) -> str:
+    """The extra that brings a record: its own name, unless ``extras.json`` says that another extra brings it too."""
+    listed = json.loads(resources.files("scanguard").joinpath("extras.json").read_text("utf-8"))
+    return next((extra for extra, names in listed.items() if name in names), name)
 
 
 def load_plugins(environ: Mapping[str, str], installed: Iterable[Candidate] | None = None) -> Plugins:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from pydantic import JsonValue
 
-from scanguard.model.base import Model
+from scanguard.model.base import Traced
 
 if TYPE_CHECKING:  # a message is made without loading what a verdict is
     from scanguard.model.severity import Severity
@@ -106,8 +106,11 @@ ALL_LANES = (Lane.FRESH, Lane.HEAVY, Lane.BULK)
 """Every lane, the most urgent first."""
 
 
-class Message(Model):
-    """A wake-up. Carries ids only, except ``intake`` (its trimmed event) and ``sweep`` (its cursor)."""
+class Message(Traced):
+    """A wake-up. Carries ids only, except ``intake`` (its trimmed event) and ``sweep`` (its cursor).
+
+    ``traceparent`` is the trace its work belongs to, if there is one.
+    """
 
     schema_version: int = MESSAGE_SCHEMA_VERSION
     kind: MessageKind

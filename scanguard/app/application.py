@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -13,16 +13,16 @@ from typing import Final, Self
 from scanguard.app.backend import opened_backend
 from scanguard.app.dead_letters import DeadLetterDesk
 from scanguard.app.host import PluginHost, Surroundings
-from scanguard.app.intake import Accepted
+from scanguard.app.intake import Accepted, intake_messages
+from scanguard.app.limits import engine_limits
 from scanguard.app.loading import AppOptions, LoadedApp, load
 from scanguard.app.metered import metered
+from scanguard.app.reported import reported
 from scanguard.app.sweeps import SweepDesk
 from scanguard.app.triggers import Triggers
 from scanguard.engine.documents import Assessment, AssessmentState, OutboxItem, OutboxState
 from scanguard.engine.engine import Engine
 from scanguard.engine.jobs import Job
-from scanguard.engine.limits import EngineLimits
-from scanguard.engine.messages import intake_message
 from scanguard.engine.plan import Progress
 from scanguard.engine.store import Store, read_document
 from scanguard.engine.worker import Worker
@@ -36,8 +36,11 @@ from scanguard.model.verdict import Verdict
 from scanguard.ports import ALL_LANES, Backend, Lane, Message, Outgoing, RecordQuery, SystemClock
 from scanguard.settings.bind import Bound, BoundInstance, fingerprint
 from scanguard.settings.problems import nearest
-from scanguard.settings.schema import EngineSettings, Settings
+from scanguard.settings.schema import Settings
+from scanguard.telemetry.events import audit
+from scanguard.telemetry.observing import observing
 from scanguard.telemetry.queue_depths import watching_queue
+from scanguard.telemetry.traces import span
 
 DATA_VARIABLE: Final = "SCANGUARD_DATA_DIR"
 LOCAL_SCHEMES: Final = ("oci", "oci-archive", "docker-archive")
@@ -53,6 +56,7 @@ class App:
         self.plugins = loaded.plugins
         self._loaded = loaded
         self._bound = loaded.bound
+        self._environ = loaded.options.environ
         self._host = host
         self._data_dir = data_dir
         self._open: Backend | None = None
@@ -110,6 +114,14 @@ class App:
         """The configuration, as it is written."""
         return self._bound.settings
 
+    def observed(self) -> AbstractContextManager[None]:
+        """Send traces, metrics and events meanwhile, where the environment wants them; flush at the end.
+
+        Entered once, by a process that works for long, before it takes work in hand. Raises ConfigError for a variable
+        that makes no sense.
+        """
+        return observing(self._environ, self.plugins.catalog.observers.values())
+
     def plugin_context(self, instance: str) -> PluginContext:
         """What an object of this name is lent; for commands of plugins."""
         return self._host.context(instance)
@@ -122,8 +134,10 @@ class App:
 
     async def accept(self, payload: bytes, *, lane: Lane = Lane.FRESH) -> Accepted:
         """Take events in; durable when it returns. Raises EventError for a payload that is no event at all."""
-        messages, accepted = self._loaded.intake.messages(payload, lane=lane)
-        await self._send(messages)
+        with span("accept events", "server", component="intake") as working:
+            messages, accepted = self._loaded.intake.messages(payload, lane=lane)
+            working.set(accepted.attributes)
+            await self._send(messages)
         accepted.count()
         return accepted
 
@@ -140,10 +154,13 @@ class App:
             )
             for name in names
         ]
-        return await self._send([intake_message(event, Lane.FRESH, force=force) for event in events])
+        return await self._send(intake_messages(events, Lane.FRESH, force=force), force=force)
 
-    async def _send(self, messages: Sequence[Message]) -> tuple[str, ...]:
+    async def _send(self, messages: Sequence[Message], *, force: bool = False) -> tuple[str, ...]:
         await self.backend.queue.send([Outgoing(message) for message in messages])
+        if force:
+            for message in messages:
+                audit("rescan.force", _resource_of(message), "done", scan=message.id)
         return tuple(message.id for message in messages)
 
     @property
@@ -195,8 +212,8 @@ class App:
             await worker.run(is_finished)
 
     def _engine(self, progress: Callable[[Progress], None] | None = None, *, runs_jobs: bool = True) -> Engine:
-        limits = _limits(self._bound.settings.engine)
-        return Engine(self.backend, self._host, limits=limits, observe=metered(progress), runs_jobs=runs_jobs)
+        limits = engine_limits(self._bound.settings.engine)
+        return Engine(self.backend, self._host, limits=limits, observe=metered(reported(progress)), runs_jobs=runs_jobs)
 
     async def _is_settled(self, assessment: str) -> bool:
         stored = await Store(self.backend.state).get(Assessment, assessment)
@@ -277,16 +294,6 @@ def _scanner(name: str, bound: Bound, plugins: Plugins) -> BoundInstance:
     return BoundInstance(name, name, config, {"scanner": spec}, fingerprint(spec, config))
 
 
-def _limits(settings: EngineSettings) -> EngineLimits:
-    return EngineLimits(
-        attempts=settings.attempts,
-        delivery_attempts=settings.delivery_attempts,
-        backoff_s=settings.backoff_s,
-        max_backoff_s=settings.max_backoff_s,
-        lease_s=settings.lease_s,
-    )
-
-
 def _checked_name(name: str) -> str:
     """A reference that parses, or a local source with its whole path, so that any worker finds it."""
     scheme, colon, path = name.partition(":")
@@ -294,3 +301,7 @@ def _checked_name(name: str) -> str:
         return f"{scheme}:{Path(path).absolute()}"
     ImageReference.parse(name)
     return name
+
+
+def _resource_of(intake: Message) -> str:
+    return Event.model_validate(intake.body["event"]).resource_id

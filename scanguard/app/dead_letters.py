@@ -10,6 +10,7 @@ from scanguard.engine.context import EngineContext
 from scanguard.engine.dead import DeadKind, DeadLetter
 from scanguard.errors import EventError
 from scanguard.render.dead_letters import Letter
+from scanguard.telemetry.events import audit
 
 MOST: Final = 10_000
 """Letters of one kind that are looked through."""
@@ -47,6 +48,7 @@ class DeadLetterDesk:
             messages = await self._context.dead.replay(letter)
             await self._context.backend.queue.send(messages)
             await self._context.dead.forget(letter.kind, letter.id)
+            audit("dead_letter.replay", f"{letter.kind.value} {letter.id}", "done", scan=letter.assessment)
             sent += len(messages)
         return sent
 
@@ -55,11 +57,16 @@ class DeadLetterDesk:
         said = _checked(reason)
         for letter in letters:
             await self._context.dead.drop(letter, said)
+            about = f"{letter.kind.value} {letter.id}"
+            audit("dead_letter.drop", about, "done", scan=letter.assessment, detail=said)
 
     async def cancel(self, assessment: str, reason: str) -> bool:
         """Stop an assessment that has no verdict yet; False when there is nothing to stop."""
-        stopped, messages = await cancel(self._context, assessment, _checked(reason))
+        said = _checked(reason)
+        stopped, messages = await cancel(self._context, assessment, said)
         await self._context.backend.queue.send(messages)
+        if stopped:
+            audit("assessment.cancel", assessment, "done", scan=assessment, detail=said)
         return stopped
 
     async def _of(self, kind: DeadKind) -> list[DeadLetter]:

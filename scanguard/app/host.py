@@ -59,6 +59,7 @@ from scanguard.oci.settings import RegistrySettings
 from scanguard.ports import Clock
 from scanguard.settings.bind import Bound, BoundInstance
 from scanguard.settings.chains import EffectiveChain, Facts, PolicyUse, effective_chain
+from scanguard.telemetry.http_spans import HttpSpans
 from scanguard.telemetry.secrets import conceal
 
 SECRET_TIMEOUT_S = 30.0
@@ -90,7 +91,7 @@ class PluginHost:
     def __init__(self, surroundings: Surroundings) -> None:
         self._given = surroundings
         self._catalog = surroundings.catalog
-        self._http = HttpFactory(ca_file=surroundings.registries.ca_file)
+        self._http = HttpFactory(ca_file=surroundings.registries.ca_file, watch=HttpSpans("images"))
         self._instances = {**surroundings.bound.instances, **{one.name: one for one in surroundings.scanners}}
         self._images = ImageClient(self._http, _Credentials(self), surroundings.registries, surroundings.clock)
         self._built: dict[tuple[str, str], Any] = {}
@@ -101,9 +102,10 @@ class PluginHost:
 
     def context(self, instance: str, plugin: str | None = None) -> PluginContext:
         """What an object of this instance is lent."""
+        tells = (plugin or instance) in {*self._catalog.notifiers, *self._catalog.sinks}
         return PluginContext(
             instance=instance,
-            http=self._http,
+            http=self._http.watched(HttpSpans(instance, shows_paths=not tells)),
             images=self._images,
             secret=self.secret,
             clock=self._given.clock,

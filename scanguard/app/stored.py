@@ -18,8 +18,8 @@ from scanguard.ports import Backend, RecordQuery, Records
 
 MAX_DEPTH: Final = 10_000
 """Most verdicts that pages lead through, newest first; as many as the command line lists."""
-PRIVATE_KEYS: Final = ("lease", "lease_until")
-"""Keys of a delivery that say which worker holds it."""
+PRIVATE_KEYS: Final = ("lease", "lease_until", "traceparent")
+"""Keys of a delivery that only workers need."""
 _PAGE: Final = 100
 _LENGTH: Final = re.compile(r"(\d{1,6})(m|h|d|w)")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

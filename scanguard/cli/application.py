@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
@@ -28,6 +29,9 @@ class Application(Protocol):
 
     def freshness(self, verdict: Verdict) -> timedelta | None:
         """How long a scan counts as fresh in this verdict's chain; None when the chain is not configured now."""
+
+    def observed(self) -> AbstractContextManager[None]:
+        """Send telemetry meanwhile, where the environment wants it."""
 
     def plugin_context(self, instance: str) -> PluginContext:
         """What the engine lends to an object of this name; for commands of plugins."""

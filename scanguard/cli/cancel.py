@@ -33,5 +33,8 @@ def cancel(ctx: click.Context, /, *, id: str, reason: str) -> None:
 
 
 async def _cancel(app: Application, id: str, reason: str) -> bool:
+    from scanguard.telemetry.events import acting
+
     async with app:
-        return await app.dead_letters.cancel(id, reason)
+        with app.observed(), acting("cli"):
+            return await app.dead_letters.cancel(id, reason)

@@ -123,20 +123,25 @@ async def _chosen(app: Application, ids: Sequence[str]) -> tuple[Sequence[DeadLe
 
 async def _replay(app: Application, ids: Sequence[str], kind: str | None) -> int:
     from scanguard.engine.dead import DeadKind
+    from scanguard.telemetry.events import acting
 
     async with app:
         if ids:
             letters: Sequence[DeadLetter] = [await _one(app, id) for id in ids]
         else:
             letters = await app.dead_letters.all(DeadKind(kind) if kind else None)
-        await app.dead_letters.replay(letters)
+        with app.observed(), acting("cli"):
+            await app.dead_letters.replay(letters)
         return len(letters)
 
 
 async def _drop(app: Application, ids: Sequence[str], reason: str) -> Sequence[DeadLetter]:
+    from scanguard.telemetry.events import acting
+
     async with app:
         letters = [await _one(app, id) for id in ids]
-        await app.dead_letters.drop(letters, reason)
+        with app.observed(), acting("cli"):
+            await app.dead_letters.drop(letters, reason)
         return letters
 
 

@@ -56,7 +56,9 @@ def scan(
 
 async def _scan(app: Application, images: tuple[str, ...], force: bool, context: CliContext) -> Judged:
     from scanguard.cli.judging import judge
+    from scanguard.telemetry.events import acting
 
     async with app:
-        ids = await app.accept_images(images, force=force)
+        with acting("cli"):
+            ids = await app.accept_images(images, force=force)
         return await judge(app, ids, context.environ)

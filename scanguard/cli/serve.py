@@ -40,18 +40,16 @@ def serve(ctx: click.Context, /, *, host: str | None, port: int | None, no_worke
     An event is acknowledged when it is durable. SIGINT or SIGTERM ends it with 0: requests in hand are finished,
     the step in hand is given up and taken up again by the next worker. A second signal ends it at once.
     """
-    from scanguard.telemetry.export import configure_metrics
-
     _require_libraries()
     context = ctx.ensure_object(CliContext)
-    with configure_metrics(context.environ):
-        run(_serve(context, host, port, no_worker))
+    app = _loaded(context)
+    with app.observed():
+        run(_serve(app, host, port, no_worker))
 
 
-async def _serve(context: CliContext, host: str | None, port: int | None, no_worker: bool) -> None:
+async def _serve(app: App, host: str | None, port: int | None, no_worker: bool) -> None:
     from scanguard.server.run import serve as serve_app
 
-    app = _loaded(context)
     settings = app.settings.server.with_address(host, port)
 
     def announce(url: str) -> None:

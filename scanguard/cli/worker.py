@@ -38,12 +38,10 @@ def worker(ctx: click.Context, /, *, once: bool, lanes: tuple[str, ...]) -> None
     Several workers may run at once. SIGINT or SIGTERM ends it with 0: the step in hand is given up and taken
     up again by the next worker.
     """
-    from scanguard.telemetry.export import configure_metrics
-
     context = ctx.ensure_object(CliContext)
     app = context.load()
     chosen = tuple(Lane(lane) for lane in dict.fromkeys(lanes)) or ALL_LANES
-    with configure_metrics(context.environ):
+    with app.observed():
         run(_work(app, once, chosen, context.environ))
 
 

@@ -36,7 +36,7 @@ from scanguard.engine.documents import (
 )
 from scanguard.engine.heads import Heads
 from scanguard.engine.judge import Judge
-from scanguard.engine.messages import assess_message, deliver_message
+from scanguard.engine.messages import deliver_message, wake_up
 from scanguard.engine.opening import Opening
 from scanguard.engine.plan import Plan, Progress
 from scanguard.engine.readiness import answered, is_ready, next_fallback, unserved
@@ -51,6 +51,7 @@ from scanguard.errors import (
 from scanguard.model.deployment import Deployment
 from scanguard.model.verdict import Verdict
 from scanguard.ports import Message, MessageKind, Outgoing
+from scanguard.telemetry.traces import current_traceparent
 
 _MAX_STEPS = 50
 CLAIM: Final = timedelta(seconds=5)
@@ -228,7 +229,7 @@ class AssessHandler:
         A claim of somebody else is left alone for a moment: two who judge at once would overtake each other in turn.
         """
         if (again := self._claimed_until(stored.document)) is not None:
-            return None, [Outgoing(assess_message(stored.document.id, stored.document.lane), again)]
+            return None, [Outgoing(wake_up(stored.document), again)]
         self._context.observe(Progress(stored.document.id, "", "", "judging"))
         now = self._context.now()
         revision = max(stored.document.claimed, stored.document.revision) + 1
@@ -247,7 +248,7 @@ class AssessHandler:
         )
         stored = await self._store.replace(stored, judged, self._limits.rearm_at(now))
         took = None if claimed.revision else (now - claimed.event.time).total_seconds()
-        self._context.observe(Progress(claimed.id, "", "", "judging", verdict.outcome.value, "verdict", took))
+        self._context.observe(Progress(claimed.id, "", "", "judging", verdict.outcome.value, "verdict", took, verdict))
         return stored, []
 
     def _claimed_until(self, assessment: Assessment) -> datetime | None:
@@ -283,6 +284,7 @@ class AssessHandler:
                 instance=ref.instance,
                 lane=assessment.lane,
                 created_at=now,
+                traceparent=current_traceparent(assessment.traceparent),
             )
             await self._store.ensure(item, self._limits.rearm_at(now))
             messages.append(Outgoing(deliver_message(item)))

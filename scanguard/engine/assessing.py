@@ -21,6 +21,7 @@ from scanguard.errors import (
 )
 from scanguard.model.deployment import Container, Deployment, Event
 from scanguard.ports import Message, Outgoing
+from scanguard.telemetry.traces import current_traceparent
 
 NO_ERROR: Final[dict[str, object]] = {"attempts": 0, "error": "", "error_kind": ""}
 
@@ -55,7 +56,8 @@ def assessment_of(message: Message, now: datetime) -> Assessment:
     if assessment_id(event) != message.id:
         raise EventError(f"the intake message {message.id} does not carry its event", target=message.id)
     force = message.body.get("force") is True
-    return Assessment(id=message.id, event=event, lane=message.lane, force=force, created_at=now)
+    trace = message.traceparent or current_traceparent()
+    return Assessment(id=message.id, event=event, lane=message.lane, force=force, created_at=now, traceparent=trace)
 
 
 def once(messages: list[Outgoing]) -> list[Outgoing]:

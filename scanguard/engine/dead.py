@@ -24,7 +24,7 @@ from scanguard.engine.documents import (
     reborn,
 )
 from scanguard.engine.limits import EngineLimits
-from scanguard.engine.messages import assess_message, deliver_message, scan_message
+from scanguard.engine.messages import deliver_message, scan_message, wake_up
 from scanguard.engine.plan import Host
 from scanguard.engine.store import Store, read_document
 from scanguard.errors import ConflictError
@@ -122,7 +122,7 @@ class DeadLetters:
                 again = await self._store.update(
                     Assessment, letter.id, "", lambda one: (reborn(one, now), due) if _died(one) else None
                 )
-                return [Outgoing(assess_message(again.document.id, again.document.lane))] if again else []
+                return [Outgoing(wake_up(again.document))] if again else []
             case DeadKind.SCAN:
                 return await self._replay_scan(letter, now, due)
             case DeadKind.DELIVERY:

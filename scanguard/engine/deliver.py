@@ -52,7 +52,7 @@ class DeliverHandler:
             raise
         except ScanguardError as exc:
             return await self._failed(held, owner, exc)
-        self._context.observe(Progress(assessment, "", item.instance, "delivering", receipt.reference, "delivery"))
+        self._told(item, "delivering", receipt.reference)
         delivered = {"state": OutboxState.DONE, "reference": receipt.reference, "delivered_at": receipt.delivered_at}
         return await self._settle(held, owner, {**delivered, "error": "", "error_kind": ""}, None)
 
@@ -102,11 +102,14 @@ class DeliverHandler:
         now = self._context.now()
         attempts = item.attempts + 1
         noted = {"attempts": attempts, "error": error.message, "error_kind": type(error).__name__}
-        self._context.observe(Progress(item.assessment, "", item.instance, "failed", error.message, "delivery"))
+        self._told(item, "failed", error.message)
         if not error.is_retryable or attempts >= self._limits.delivery_attempts:
             return await self._settle(held, owner, {**noted, "state": OutboxState.DEAD}, None)
         at = self._limits.retry_at(now, attempts, error.retry_after_s)
         return await self._settle(held, owner, {**noted, "not_before": at}, at)
+
+    def _told(self, item: OutboxItem, phase: str, detail: str) -> None:
+        self._context.observe(Progress(item.assessment, "", item.instance, phase, detail, "delivery", about=item))
 
     async def _settle(
         self, held: Stored[OutboxItem], owner: str, update: dict[str, object], again: datetime | None

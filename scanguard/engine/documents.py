@@ -11,7 +11,7 @@ from pydantic import Field, JsonValue
 
 from scanguard.engine.intake import assessment_id as assessment_id  # noqa: PLC0414  # others find ids here
 from scanguard.engine.intake import stable_id as stable_id  # noqa: PLC0414  # as above
-from scanguard.model.base import SCHEMA_VERSION, Digest, Instant, Model
+from scanguard.model.base import SCHEMA_VERSION, Digest, Instant, Model, Traced
 from scanguard.model.deployment import Deployment, Event
 from scanguard.model.image import Platform, ResolvedImage
 from scanguard.model.report import ScannerInfo
@@ -76,7 +76,7 @@ class OutboxRef(Model):
     instance: str
 
 
-class Assessment(Document):
+class Assessment(Traced, Document):
     """One observation of a deployment, from its event to its verdict.
 
     ``revision`` is drawn by whoever judges, so a judgement that was overtaken can never hide a later one.
@@ -136,6 +136,7 @@ def reborn(assessment: Assessment, now: datetime) -> Assessment:
         lane=assessment.lane,
         force=assessment.force,
         created_at=now,
+        traceparent=assessment.traceparent,
         claimed=assessment.claimed,
         revision=assessment.revision,
     )
@@ -193,7 +194,7 @@ class TaskResult(Model):
     finished_at: Instant
 
 
-class ScanTask(Document):
+class ScanTask(Traced, Document):
     """One scan of one digest by one scanner instance with one set of options."""
 
     TABLE: ClassVar[str] = "task"
@@ -251,7 +252,7 @@ def task_id(image: ResolvedImage, instance: str, fingerprint: str) -> str:
     return stable_id("task", image.digest, image.platform, image.platform.os_version, instance, fingerprint)
 
 
-class Waiter(Document):
+class Waiter(Traced, Document):
     """An assessment that waits for a task; a row of its own, so that no row grows with the fleet."""
 
     TABLE: ClassVar[str] = "waiter"
@@ -278,7 +279,7 @@ class OutboxState(StrEnum):
 TERMINAL_OUTBOX = frozenset({OutboxState.DONE, OutboxState.OVERTAKEN, OutboxState.DEAD})
 
 
-class OutboxItem(Document):
+class OutboxItem(Traced, Document):
     """One delivery: a sink write, a notification or an action."""
 
     TABLE: ClassVar[str] = "outbox"

@@ -34,6 +34,7 @@ from scanguard.engine.reports import MergedReports
 from scanguard.engine.scan import ScanHandler
 from scanguard.engine.store import Store, Stored
 from scanguard.engine.sweep import SweepHandler
+from scanguard.engine.tracing import handling
 from scanguard.errors import BackendError
 from scanguard.ports import Backend, Message, MessageKind, Outgoing
 from scanguard.telemetry.correlation import correlating
@@ -88,13 +89,14 @@ class Engine:
         Errors:
             BackendError: the state, queue or report store failed; leave the message to come again.
         """
-        with correlating(correlation_of(message)):
+        with correlating(correlation_of(message)), handling(message) as working:
             try:
                 return await self._dispatch(message)
             except (BackendError, asyncio.CancelledError):
                 raise
             except Exception as exc:
                 log.exception("internal error: kind=%s id=%s", message.kind, message.id)
+                working.failed(exc, is_logged=True)
                 return await self._note_failure(message, exc)
 
     async def _dispatch(self, message: Message) -> list[Outgoing]:
@@ -154,7 +156,8 @@ class Engine:
             await self.context.dead.note(noted.document)
             return []
         if isinstance(noted.document, ScanTask) and noted.document.state is TaskState.FAILED:
-            self.context.observe(Progress("", "", noted.document.instance, "failed", error, "scan"))
+            task = noted.document
+            self.context.observe(Progress("", "", task.instance, "failed", error, "scan", about=task))
         return [Outgoing(message, note.again(noted.document.attempts))]
 
 

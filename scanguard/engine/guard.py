@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from scanguard.errors import PluginContractError, ScanguardError
+from scanguard.telemetry.traces import current_traceparent, span
 
 T = TypeVar("T")
 CANCEL_GRACE_S = 1.0
@@ -39,6 +40,22 @@ async def call_plugin(
         Its own ScanguardError, ``timeout_error``, or PluginContractError for anything else it raises or returns.
         Cancellation passes.
     """
+    called = _called(call, plugin=plugin, what=what, timeout_s=timeout_s, timeout_error=timeout_error, returns=returns)
+    if not current_traceparent():  # work on nothing in particular, such as closing
+        return await called
+    with span(f"{plugin} {what}", attributes={"scanguard.call": what}, component=plugin):
+        return await called
+
+
+async def _called(
+    call: Coroutine[Any, Any, T],
+    *,
+    plugin: str,
+    what: str,
+    timeout_s: float,
+    timeout_error: type[ScanguardError],
+    returns: type[T] | tuple[type[Any], ...],
+) -> T:
     task = asyncio.ensure_future(call)
     try:
         done, _ = await asyncio.wait({task}, timeout=max(timeout_s, 0.0))

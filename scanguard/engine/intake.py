@@ -22,7 +22,8 @@ def assessment_id(event: Event) -> str:
     return stable_id("assessment", event.source, event.id, event.resource_id.lower())
 
 
-def intake_message(event: Event, lane: Lane, *, force: bool = False) -> Message:
+def intake_message(event: Event, lane: Lane, *, force: bool = False, traceparent: str = "") -> Message:
     """The message that carries an event, and makes an assessment of it."""
     body = {"event": event.model_dump(mode="json"), "force": force}
-    return Message(kind=MessageKind.INTAKE, id=assessment_id(event), lane=lane, body=body)
+    kind = MessageKind.INTAKE
+    return Message(kind=kind, id=assessment_id(event), lane=lane, body=body, traceparent=traceparent)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from scanguard.engine.documents import OutboxItem, ScanTask
+from scanguard.engine.documents import Assessment, OutboxItem, ScanTask
 from scanguard.engine.intake import intake_message as intake_message  # noqa: PLC0414  # beside the others
 from scanguard.ports import Lane, Message, MessageKind, Outgoing
 
@@ -22,25 +22,31 @@ JOB: Final = "job:"
 PAGE: Final = "page"
 
 
-def assess_message(assessment: str, lane: Lane) -> Message:
+def assess_message(assessment: str, lane: Lane, traceparent: str = "") -> Message:
     """The message that advances an assessment."""
-    return Message(kind=MessageKind.ASSESS, id=assessment, lane=lane)
+    return Message(kind=MessageKind.ASSESS, id=assessment, lane=lane, traceparent=traceparent)
+
+
+def wake_up(assessment: Assessment) -> Message:
+    """The message that advances this assessment."""
+    return assess_message(assessment.id, assessment.lane, assessment.traceparent)
 
 
 def scan_message(task: ScanTask) -> Message:
     """The message that advances a task."""
-    return Message(kind=MessageKind.SCAN, id=task.id, lane=task.lane)
+    return Message(kind=MessageKind.SCAN, id=task.id, lane=task.lane, traceparent=task.traceparent)
 
 
-def wake_message(task: str, lane: Lane, after: str = "") -> Message:
+def wake_message(task: str, lane: Lane, after: str = "", traceparent: str = "") -> Message:
     """The message that wakes who waits for a task, from a row on."""
-    return Message(kind=MessageKind.SCAN, id=task, lane=lane, body={WAKE_AFTER: after})
+    return Message(kind=MessageKind.SCAN, id=task, lane=lane, body={WAKE_AFTER: after}, traceparent=traceparent)
 
 
 def passed_over(task: ScanTask, now: datetime) -> list[Outgoing]:
     """What tells those who have another scanner to turn to that this one will be long."""
     is_late = task.not_before is not None and task.not_before >= now + LATE
-    return [Outgoing(wake_message(task.id, task.lane))] if task.has_fallback and is_late else []
+    wake = wake_message(task.id, task.lane, traceparent=task.traceparent)
+    return [Outgoing(wake)] if task.has_fallback and is_late else []
 
 
 def poll_message(instance: str) -> Message:
@@ -50,7 +56,9 @@ def poll_message(instance: str) -> Message:
 
 def deliver_message(item: OutboxItem) -> Message:
     """The message that advances an outbox item."""
-    return Message(kind=MessageKind.DELIVER, id=f"{item.assessment}/{item.id}", lane=item.lane)
+    return Message(
+        kind=MessageKind.DELIVER, id=f"{item.assessment}/{item.id}", lane=item.lane, traceparent=item.traceparent
+    )
 
 
 def sweep_message(job: str = REARM) -> Message:

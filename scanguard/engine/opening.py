@@ -9,7 +9,7 @@ from scanguard.engine.context import EngineContext
 from scanguard.engine.describe import Described, Describer, Gone, Postponed, Unread
 from scanguard.engine.documents import Assessment, AssessmentState
 from scanguard.engine.heads import Heads
-from scanguard.engine.messages import assess_message
+from scanguard.engine.messages import wake_up
 from scanguard.engine.plan import Progress
 from scanguard.engine.setbacks import Setbacks
 from scanguard.engine.store import Stored
@@ -86,4 +86,4 @@ class Opening:
         later = {"not_before": until.at, "slot": until.slot, "slot_of": until.slot_of}
         due = max(self._limits.rearm_at(self._context.now()), until.at + timedelta(seconds=1))
         await self._store.replace(stored, assessment.model_copy(update=later), due)
-        return None, [Outgoing(assess_message(assessment.id, assessment.lane), until.at)]
+        return None, [Outgoing(wake_up(assessment), until.at)]

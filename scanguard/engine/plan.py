@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, Protocol
 
+from scanguard.engine.documents import OutboxItem, ScanTask
 from scanguard.errors import PluginContractError
 from scanguard.hooks import DeploymentPlatform, Notice, PlatformSpec, Policy, Scanner, ScannerSpec, Sweep, SweepSpec
 from scanguard.model.base import base_of
@@ -194,7 +195,8 @@ class Progress:
     """A step of the work, for people who watch.
 
     ``phase``: resolving, scanning, waiting, judging, delivering, done or failed. ``ended`` is set on the step that
-    ended a scan, made a verdict (``detail`` is its outcome) or tried a delivery: each is to be counted once.
+    ended a scan, made a verdict (``detail`` is its outcome) or tried a delivery: each is to be counted once; and,
+    though nothing ends there, on the step that starts a scan. ``about`` is what that scan, verdict or delivery is.
     ``seconds`` is how long a scan took, or a deployment's first verdict.
     """
 
@@ -203,8 +205,9 @@ class Progress:
     instance: str
     phase: str
     detail: str = ""
-    ended: Literal["", "scan", "verdict", "delivery"] = ""
+    ended: Literal["", "start", "scan", "verdict", "delivery"] = ""
     seconds: float | None = None
+    about: ScanTask | Verdict | OutboxItem | None = None
 
 
 Observer = Callable[[Progress], None]

@@ -30,6 +30,7 @@ from scanguard.model.base import base_of
 from scanguard.model.image import ResolvedImage
 from scanguard.model.report import ScanReport
 from scanguard.ports import Message, Outgoing
+from scanguard.telemetry.traces import current_traceparent, link_to
 from scanguard.tokens import unique_token
 
 log = logging.getLogger("scanguard.scan")
@@ -110,7 +111,9 @@ class ScanHandler:
             return ScanTargetNotFoundError("no place is left to read the image from", target=task.digest)
         if self._context.now() >= task.deadline:
             return ScanTimeoutError(f"{task.instance} did not finish by {task.deadline:%Y-%m-%d %H:%M:%S} UTC")
-        self._context.observe(Progress("", source.name, task.instance, "scanning"))
+        is_start = task.ticket is None and not crashed and not task.attempts
+        step = Progress("", source.name, task.instance, "scanning", ended="start" if is_start else "", about=task)
+        self._context.observe(step)
         try:
             return await self._kept(task, await self._ask(task, source, crashed=crashed))
         except BackendError:
@@ -167,8 +170,11 @@ class ScanHandler:
         source = before.source
         name = source.name if source else before.digest
         took = (self._context.now() - settled.created_at).total_seconds()
-        ended = ("scan", took) if settled.state in TERMINAL_TASK else ()
-        self._context.observe(Progress("", name, before.instance, *phase(settled), *ended))
+        if settled.state in TERMINAL_TASK:
+            step = Progress("", name, before.instance, *phase(settled), "scan", took, settled)
+        else:
+            step = Progress("", name, before.instance, *phase(settled))
+        self._context.observe(step)
         if settled.state in TERMINAL_TASK:
             return await self._ended(settled, failed_before=before.failures > 0)
         if self._is_polled_with_others(settled):
@@ -239,9 +245,10 @@ class ScanHandler:
         """Wake everybody who waits, a page at a time."""
         rows = await self._backend.state.page(Waiter.TABLE, task_id, after=after, limit=WAKE_PAGE)
         waiters = [read_document(Waiter, row) for row in rows]
-        woken = [Outgoing(assess_message(waiter.assessment, waiter.lane)) for waiter in waiters]
+        link_to(waiter.traceparent for waiter in waiters)
+        woken = [Outgoing(assess_message(one.assessment, one.lane, one.traceparent)) for one in waiters]
         if len(rows) == WAKE_PAGE:
-            woken.append(Outgoing(wake_message(task_id, waiters[-1].lane, rows[-1].key)))
+            woken.append(Outgoing(wake_message(task_id, waiters[-1].lane, rows[-1].key, current_traceparent())))
         return woken
 
 

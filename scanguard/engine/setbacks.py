@@ -5,7 +5,7 @@ from __future__ import annotations
 from scanguard.engine.assessing import Step, is_throttling, noted
 from scanguard.engine.context import EngineContext
 from scanguard.engine.documents import Assessment, AssessmentState
-from scanguard.engine.messages import assess_message
+from scanguard.engine.messages import wake_up
 from scanguard.engine.plan import Progress
 from scanguard.engine.store import Stored
 from scanguard.errors import ScanguardError
@@ -33,7 +33,7 @@ class Setbacks:
         if assessment.state is AssessmentState.NEW:
             again = again.model_copy(update={"not_before": at})
         await self._store.replace(stored, again, self._limits.rearm_at(at))
-        return None, [Outgoing(assess_message(assessment.id, assessment.lane), at)]
+        return None, [Outgoing(wake_up(assessment), at)]
 
     async def give_up(self, stored: Stored[Assessment], error: ScanguardError) -> Step:
         """A dead letter: visible, with its reason, and replayable."""

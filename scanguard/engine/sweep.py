@@ -11,11 +11,11 @@ from scanguard.engine.jobs import Job, Schedule
 from scanguard.engine.messages import (
     JOB,
     REARM,
-    assess_message,
     deliver_message,
     job_message,
     poll_message,
     scan_message,
+    wake_up,
 )
 from scanguard.engine.paging import JobHandler
 from scanguard.engine.polling import Poller
@@ -74,8 +74,7 @@ class SweepHandler:
 def _wake_up(row: Row) -> list[Outgoing]:
     try:
         if row.table == Assessment.TABLE:
-            assessment = read_document(Assessment, row)
-            return [Outgoing(assess_message(assessment.id, assessment.lane))]
+            return [Outgoing(wake_up(read_document(Assessment, row)))]
         if row.table == ScanTask.TABLE:
             return [Outgoing(scan_message(read_document(ScanTask, row)))]
         if row.table == Poller.TABLE:

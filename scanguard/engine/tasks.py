@@ -20,6 +20,7 @@ from scanguard.engine.messages import scan_message
 from scanguard.engine.plan import HostedScanner, Plan
 from scanguard.model.image import ResolvedImage
 from scanguard.ports import Lane, Outgoing, Row
+from scanguard.telemetry.traces import current_traceparent, link_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class Tasks:
     ) -> tuple[ScanTask, list[Outgoing]]:
         """Wait for a task and see that it runs. The waiter is written before the task is read."""
         name = task_id(image, hosted.instance, hosted.fingerprint)
-        waiter = Waiter(task=name, assessment=assessment.id, lane=assessment.lane)
+        waiter = Waiter(task=name, assessment=assessment.id, lane=assessment.lane, traceparent=assessment.traceparent)
         await self._store.ensure(waiter, None)
         now = self._clock.now()
         fresh = self._new(name, image, hosted, assessment, now)
@@ -96,6 +97,8 @@ class Tasks:
         if task is not fresh and not want.is_fresh(task, image):
             found = await self._store.update(ScanTask, name, "", lambda task: self._reopened(task, fresh, want, now))
             task = found.document if found else fresh
+        if task.opened_by != assessment.id:
+            link_to([task.traceparent])
         if hosted.instance in want.followed and not task.has_fallback:
             found = await self._store.update(ScanTask, name, "", self._followed)
             task = found.document if found else task
@@ -151,6 +154,7 @@ class Tasks:
             sources=(SourceState(image=image),),
             created_at=now,
             deadline=now + timedelta(seconds=hosted.spec.scan_timeout_s),
+            traceparent=current_traceparent(assessment.traceparent),
         )
 
     def _reopened(

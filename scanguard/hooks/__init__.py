@@ -10,6 +10,7 @@ from __future__ import annotations
 from scanguard.hooks.backends import BackendSpec
 from scanguard.hooks.context import PluginConfig, PluginContext
 from scanguard.hooks.delivery import Notice, Notifier, NotifierSpec, Sink, SinkSpec
+from scanguard.hooks.observers import Exporters, ObserverSpec
 from scanguard.hooks.policy import Policy, PolicyInput, PolicySpec
 from scanguard.hooks.scanner import BatchScanner, Scanner, ScannerSpec, ScanRequest, Ticket
 from scanguard.hooks.specs import API_VERSION, Catalog, Hooks, hookimpl, hookspec
@@ -32,10 +33,12 @@ __all__ = [
     "CommandSpec",
     "DeploymentPlatform",
     "EventSourceSpec",
+    "Exporters",
     "Hooks",
     "Notice",
     "Notifier",
     "NotifierSpec",
+    "ObserverSpec",
     "PlatformSpec",
     "PluginConfig",
     "PluginContext",

@@ -11,6 +11,7 @@ import pluggy
 
 from scanguard.hooks.backends import BackendSpec
 from scanguard.hooks.delivery import NotifierSpec, SinkSpec
+from scanguard.hooks.observers import ObserverSpec
 from scanguard.hooks.policy import PolicySpec
 from scanguard.hooks.scanner import ScannerSpec
 from scanguard.hooks.surroundings import (
@@ -89,6 +90,10 @@ class Hooks:
     def scanguard_backends(self) -> Iterable[BackendSpec]:
         """Offer backends: places where state, queue, reports and records are kept."""
 
+    @hookspec
+    def scanguard_observers(self) -> Iterable[ObserverSpec]:
+        """Offer observers: places where traces, metrics and events go."""
+
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
@@ -105,3 +110,4 @@ class Catalog:
     commands: Mapping[str, CommandSpec]
     sweeps: Mapping[str, SweepSpec] = field(default_factory=dict)
     backends: Mapping[str, BackendSpec] = field(default_factory=dict)
+    observers: Mapping[str, ObserverSpec] = field(default_factory=dict)

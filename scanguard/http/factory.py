@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scanguard.errors import ConfigError
 from scanguard.http.addresses import AddressPolicy
+from scanguard.http.watch import Watch
 
 if TYPE_CHECKING:
     import ssl
@@ -31,12 +33,22 @@ class HttpFactory:
     Args:
         ca_file: Certificates (PEM) to trust besides the usual ones, for every client.
         resolve: How guarded clients look names up; the operating system's way when None.
+        watch: Is told of every request.
     """
 
-    def __init__(self, *, ca_file: Path | None = None, resolve: Resolver | None = None) -> None:
+    def __init__(
+        self, *, ca_file: Path | None = None, resolve: Resolver | None = None, watch: Watch | None = None
+    ) -> None:
         self._ca_file = ca_file
         self._resolve = resolve
+        self._watch = watch
         self._contexts: dict[tuple[Path, ...], ssl.SSLContext] = {}
+
+    def watched(self, watch: Watch) -> HttpFactory:
+        """The same factory for somebody else, whose requests ``watch`` is told of."""
+        lent = copy(self)
+        lent._watch = watch
+        return lent
 
     def client(
         self,
@@ -87,6 +99,7 @@ class HttpFactory:
             context=self._context(*(path for path in (self._ca_file, ca_file) if path)),
             addresses=addresses,
             resolve=self._resolve,
+            watch=self._watch,
             max_redirects=max_redirects,
             attempts=attempts,
             max_connections=max_connections,

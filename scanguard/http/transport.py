@@ -28,6 +28,7 @@ from httpx import (
 from scanguard.http.addresses import AddressPolicy
 from scanguard.http.factory import Resolver
 from scanguard.http.guard import GuardedBackend
+from scanguard.http.watch import Watch
 
 __all__ = [
     "URL",
@@ -65,6 +66,7 @@ def make_client(
     context: ssl.SSLContext,
     addresses: AddressPolicy | None,
     resolve: Resolver | None,
+    watch: Watch | None,
     max_redirects: int,
     attempts: int,
     max_connections: int,
@@ -77,7 +79,7 @@ def make_client(
         base_url=base_url,
         headers=headers,
         timeout=httpx.Timeout(timeout_s, connect=connect_timeout_s),
-        transport=RetryTransport(wire, attempts=attempts),
+        transport=RetryTransport(wire, attempts=attempts, watch=watch),
         cookies=None if cookies else CookieJar(DefaultCookiePolicy(allowed_domains=())),
         follow_redirects=max_redirects > 0,
         max_redirects=max_redirects,
@@ -137,18 +139,20 @@ class RetryTransport(httpx.AsyncBaseTransport):
     twice: with a library that is more lines than this loop.
     """
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, *, attempts: int) -> None:
+    def __init__(self, inner: httpx.AsyncBaseTransport, *, attempts: int, watch: Watch | None = None) -> None:
         self._inner = inner
+        self._watch = watch
         self._attempts = max(attempts, 1)
 
     async def handle_async_request(self, request: httpx.Request) -> Response:
         """Send, again if need be, and log the server, the status and the time; never the path or a header."""
         delays = self._delays(request.method)
         started = time.monotonic()
+        sent = 0
         while True:
             delay = next(delays, None)
             try:
-                answer = await self._inner.handle_async_request(request)
+                answer = await self._send(request, sent)
             except (httpx.NetworkError, httpx.ConnectTimeout, httpx.RemoteProtocolError) as exc:
                 _LOG.debug("%s %s failed: %s", request.method, _origin(request.url), type(exc).__name__)
                 if delay is None:
@@ -160,6 +164,16 @@ class RetryTransport(httpx.AsyncBaseTransport):
                     return answer
                 await answer.aclose()
             await asyncio.sleep(delay)
+            sent += 1
+
+    async def _send(self, request: httpx.Request, resend: int) -> Response:
+        """Send once, watched until the answer's headers are there."""
+        if self._watch is None:
+            return await self._inner.handle_async_request(request)
+        with self._watch.request(request.method, str(request.url), resend) as exchange:
+            answer = await self._inner.handle_async_request(request)
+            exchange.answered(answer.status_code)
+        return answer
 
     def _delays(self, method: str) -> Iterator[float]:
         """Full jitter, so that many workers do not come back together."""

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+)
 
 SCHEMA_VERSION: Final = 1
 """Version of every stored document; a reader that meets a higher one gives the document back untouched."""
@@ -29,6 +39,29 @@ Digest = Annotated[str, StringConstraints(pattern=r"^(sha256:[0-9a-f]{64}|sha384
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 """Name of a plugin, instance or chain."""
+
+
+_TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def _legal_traceparent(value: object) -> str:
+    return value if isinstance(value, str) and _TRACEPARENT.fullmatch(value) else ""
+
+
+class Traced(Model):
+    """A record that carries the trace its work belongs to, in the spelling of W3C; something else counts as none.
+
+    Without a trace it is written without the field, as workers wrote it that knew of none.
+    """
+
+    traceparent: Annotated[str, BeforeValidator(_legal_traceparent)] = ""
+
+    @model_serializer(mode="wrap")
+    def _without_an_empty_one(self, handler: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]  # noqa: ANN202  # what it returns would be the schema
+        written: dict[str, Any] = handler(self)
+        if not self.traceparent:
+            written.pop("traceparent", None)
+        return written
 
 
 def base_of(instance: str) -> str:

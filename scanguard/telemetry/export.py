@@ -1,95 +1,99 @@
-"""Sends metrics to an OpenTelemetry collector, when the environment names one.
+"""Whether, and where, telemetry goes to an OpenTelemetry collector: what the environment says.
 
 Variables are those of the specification
 (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/); whatever is not read here, such
-as ``OTEL_METRIC_EXPORT_INTERVAL``, the SDK reads itself.
+as ``OTEL_METRIC_EXPORT_INTERVAL`` or ``OTEL_TRACES_SAMPLER``, the SDK reads itself.
 """
 
 from __future__ import annotations
 
-import logging
-import threading
-import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final
+from typing import Final, Literal
 from urllib.parse import unquote, urlsplit
 
 from scanguard.errors import ConfigError
-from scanguard.telemetry.metrics import METER, recording
+from scanguard.hooks import Exporters
 from scanguard.telemetry.secrets import conceal
 
-if TYPE_CHECKING:
-    from opentelemetry.sdk.metrics import MeterProvider
-
-FLUSH_S: Final = 3.0
-"""For the last export when the process stops; a collector that does not answer holds nobody up for longer."""
+Signal = Literal["metrics", "traces"]
 _DEFAULT_ENDPOINT: Final = "http://localhost:4318"
 _ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
-_METRICS_ENDPOINT: Final = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"
-_EXPORTER: Final = "OTEL_METRICS_EXPORTER"
-_NEEDED: Final = ("opentelemetry.sdk.metrics", "opentelemetry.exporter.otlp.proto.http.metric_exporter")
-log = logging.getLogger("scanguard.telemetry")
+_NEEDED: Final[Mapping[Signal, tuple[str, ...]]] = {
+    "metrics": ("opentelemetry.sdk.metrics", "opentelemetry.exporter.otlp.proto.http.metric_exporter"),
+    "traces": ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http.trace_exporter"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where metrics go."""
+    """Where a signal goes."""
 
     url: str
     headers: Mapping[str, str]
 
 
-@contextmanager
-def configure_metrics(environ: Mapping[str, str]) -> Iterator[None]:
-    """Export metrics meanwhile, if the environment asks for it; flush at the end, for three seconds at most.
+def is_disabled(environ: Mapping[str, str]) -> bool:
+    """Whether the environment switches all telemetry off."""
+    return environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
 
-    Args:
-        environ: The environment. ``OTEL_EXPORTER_OTLP_ENDPOINT``, ``OTEL_EXPORTER_OTLP_METRICS_ENDPOINT`` or
-            ``OTEL_METRICS_EXPORTER=otlp`` ask for it; ``OTEL_METRICS_EXPORTER=none`` and ``OTEL_SDK_DISABLED=true``
-            forbid it. A meter provider that is set up already is used as it is.
+
+def is_unwanted(environ: Mapping[str, str], signal: str) -> bool:
+    """Whether the environment switches one signal off, wherever it would go: ``OTEL_TRACES_EXPORTER=none``."""
+    return environ.get(_exporter(signal), "").strip().lower() == "none"
+
+
+def collector_exporters(environ: Mapping[str, str]) -> Exporters:
+    """What sends to the collector that the environment names; nothing without one.
 
     Errors:
         ConfigError: a variable makes no sense, or the extra ``telemetry`` is not installed.
     """
-    to = destination(environ)
-    if to is None:
-        yield
-        return
-    _require_extra()
-    provider = _provider(to, environ)
-    if provider is None:
-        yield
-        return
-    try:
-        with recording(provider.get_meter(METER, version("scanguard"))):
-            yield
-    finally:
-        _stop(provider)
+    traces, metrics = destination(environ, "traces"), destination(environ, "metrics")
+    made: dict[str, object] = {}
+    if traces is not None:
+        _require_extra("traces")
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415  # loaded by those who export
+            OTLPSpanExporter,
+        )
+
+        made["spans"] = OTLPSpanExporter(endpoint=traces.url, headers=dict(traces.headers))
+    if metrics is not None:
+        _require_extra("metrics")
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415  # as above
+
+        made["metrics"] = OTLPMetricExporter(endpoint=metrics.url, headers=dict(metrics.headers))
+    return Exporters(**made)  # type: ignore[arg-type]  # made above
 
 
-def destination(environ: Mapping[str, str]) -> Destination | None:
-    """Where the environment wants metrics to go; None when it does not. Raises ConfigError."""
-    exporter = environ.get(_EXPORTER, "").strip().lower()
-    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true" or exporter == "none":
+def destination(environ: Mapping[str, str], signal: Signal = "metrics") -> Destination | None:
+    """Where the environment wants a signal to go; None when it does not. Raises ConfigError."""
+    name = _exporter(signal)
+    exporter = environ.get(name, "").strip().lower()
+    if is_disabled(environ) or exporter == "none":
         return None
-    if not (exporter or environ.get(_ENDPOINT) or environ.get(_METRICS_ENDPOINT)):
+    if not (exporter or environ.get(_ENDPOINT) or environ.get(_of(signal, "ENDPOINT"))):
         return None
     if exporter not in ("", "otlp"):
-        raise ConfigError(
-            f"{_EXPORTER}={exporter!r}: metrics go out as otlp, or with none not at all", target=_EXPORTER
-        )
-    for name in ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
-        if environ.get(name, "http/protobuf") not in ("", "http/protobuf"):
-            raise ConfigError(f"{name}={environ[name]!r}: only http/protobuf is spoken here", target=name)
-    return Destination(_url(environ), _headers(environ))
+        raise ConfigError(f"{name}={exporter!r}: {signal} go out as otlp, or with none not at all", target=name)
+    for protocol in (_of(signal, "PROTOCOL"), "OTEL_EXPORTER_OTLP_PROTOCOL"):
+        if environ.get(protocol, "http/protobuf") not in ("", "http/protobuf"):
+            raise ConfigError(f"{protocol}={environ[protocol]!r}: only http/protobuf is spoken here", target=protocol)
+    return Destination(_url(environ, signal), _headers(environ, signal))
 
 
-def _url(environ: Mapping[str, str]) -> str:
-    name = _METRICS_ENDPOINT if environ.get(_METRICS_ENDPOINT) else _ENDPOINT
+def _exporter(signal: str) -> str:
+    return f"OTEL_{signal.upper()}_EXPORTER"
+
+
+def _of(signal: Signal, what: str) -> str:
+    return f"OTEL_EXPORTER_OTLP_{signal.upper()}_{what}"
+
+
+def _url(environ: Mapping[str, str], signal: Signal) -> str:
+    own = _of(signal, "ENDPOINT")
+    name = own if environ.get(own) else _ENDPOINT
     url = environ.get(name) or _DEFAULT_ENDPOINT
     try:
         parts = urlsplit(url)
@@ -98,12 +102,12 @@ def _url(environ: Mapping[str, str]) -> str:
         is_url = False
     if not is_url:
         raise ConfigError(f"{name} is no http or https URL, such as http://collector:4318", target=name)
-    return url if name == _METRICS_ENDPOINT else f"{url.rstrip('/')}/v1/metrics"
+    return url if name == own else f"{url.rstrip('/')}/v1/{signal}"
 
 
-def _headers(environ: Mapping[str, str]) -> dict[str, str]:
+def _headers(environ: Mapping[str, str], signal: Signal) -> dict[str, str]:
     """``name=value,…``, percent-encoded; they hold the collector's key, so their values are kept out of logs."""
-    text = environ.get("OTEL_EXPORTER_OTLP_METRICS_HEADERS") or environ.get("OTEL_EXPORTER_OTLP_HEADERS", "")
+    text = environ.get(_of(signal, "HEADERS")) or environ.get("OTEL_EXPORTER_OTLP_HEADERS", "")
     pairs = (pair.partition("=") for pair in text.split(",") if "=" in pair)
     headers = {unquote(name).strip().lower(): unquote(value).strip() for name, _, value in pairs}
     for value in headers.values():
@@ -112,50 +116,13 @@ def _headers(environ: Mapping[str, str]) -> dict[str, str]:
     return headers
 
 
-def _require_extra() -> None:
+def _require_extra(signal: Signal) -> None:
     try:
-        missing = [name for name in _NEEDED if find_spec(name) is None]
+        missing = [name for name in _NEEDED[signal] if find_spec(name) is None]
     except ModuleNotFoundError as exc:
         missing = [exc.name or ""]
     if missing:
         raise ConfigError(
-            f"the environment asks for metrics ({_ENDPOINT} or {_EXPORTER}), and {missing[0]} is not installed: "
-            'pip install "scanguard[telemetry]", or set OTEL_METRICS_EXPORTER=none'
+            f"the environment asks for {signal} ({_ENDPOINT} or {_exporter(signal)}), and {missing[0]} is not "
+            f'installed: pip install "scanguard[telemetry]", or set {_exporter(signal)}=none'
         )
-
-
-def _provider(to: Destination, environ: Mapping[str, str]) -> MeterProvider | None:
-    """A provider, also for the meters of plugins; None when somebody (``opentelemetry-instrument``) made one."""
-    from opentelemetry import metrics  # noqa: PLC0415  # loaded by those who export
-    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415  # as above
-    from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415  # as above
-    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415  # as above
-    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415  # as above
-
-    if isinstance(metrics.get_meter_provider(), MeterProvider):
-        return None
-    about = {"service.version": version("scanguard"), "service.instance.id": str(uuid.uuid4())}
-    if not environ.get("OTEL_SERVICE_NAME") and "service.name=" not in environ.get("OTEL_RESOURCE_ATTRIBUTES", ""):
-        about["service.name"] = "scanguard"
-    exporter = OTLPMetricExporter(endpoint=to.url, headers=dict(to.headers))
-    provider = MeterProvider(
-        [PeriodicExportingMetricReader(exporter)], resource=Resource.create(about), shutdown_on_exit=False
-    )
-    metrics.set_meter_provider(provider)
-    return provider
-
-
-def _stop(provider: MeterProvider) -> None:
-    """Flush and shut down, in a thread that is left behind when it takes too long."""
-
-    def stop() -> None:
-        try:
-            provider.shutdown(timeout_millis=2 * FLUSH_S * 1_000)
-        except Exception as exc:  # the SDK raises Exception itself when a reader fails to stop
-            log.warning("the last metrics may not have been exported: %s", exc)
-
-    stopping = threading.Thread(target=stop, name="scanguard-metrics-stop", daemon=True)
-    stopping.start()
-    stopping.join(FLUSH_S)
-    if stopping.is_alive():
-        log.warning("the last metrics were not exported within %.0f s", FLUSH_S)

@@ -22,7 +22,9 @@ def log_handler(form: str = "text", stream: TextIO | None = None) -> logging.Han
 
 def configure_logs(level: str, form: str = "text") -> None:
     """Send every record of ``level`` and above to standard error; calling it again replaces the former set-up."""
-    logging.basicConfig(level=level.upper(), handlers=[log_handler(form)], force=True)
+    handler = log_handler(form)
+    handler.setLevel(level.upper())  # what is only exported, such as events, has a level of its own
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.raiseExceptions = False
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -62,6 +63,10 @@ class FakeApplication:
     def freshness(self, verdict: Verdict) -> timedelta | None:
         """A day, for every chain."""
         return timedelta(days=1)
+
+    def observed(self) -> AbstractContextManager[None]:
+        """Send nothing."""
+        return nullcontext()
 
     def plugin_context(self, instance: str) -> PluginContext:
         """The canned context."""

@@ -278,7 +278,12 @@ class FunctionHost:
             found = [one async for one in client.receive_messages(max_messages=16, visibility_timeout=int(LEASE_S))]
         except ResourceNotFoundError:
             return 0
-        await asyncio.gather(*(self._deliver(function, queue, message) for message in found))
+        done = await asyncio.gather(
+            *(self._deliver(function, queue, message) for message in found), return_exceptions=True
+        )
+        for failed in done:
+            if isinstance(failed, BaseException) and not isinstance(failed, AzureError):
+                raise failed  # of storage's, the message comes again when its lease ends
         return len(found)
 
     async def _deliver(self, function: str, queue: str, message: QueueMessage) -> None:

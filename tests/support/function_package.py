@@ -33,7 +33,7 @@ class Packaged:
     python: Path
 
 
-def packaged(extras: str = "azure,qualys") -> Packaged:
+def packaged(extras: str = "azure,qualys,telemetry") -> Packaged:
     """The package of this tree as it is now; built once for each state of it."""
     python = package_function.find_python()
     state = hashlib.sha256(f"{python}{extras}".encode())

@@ -24,9 +24,10 @@ from scanguard.engine.engine import Engine
 from scanguard.engine.worker import Worker
 from scanguard.errors import BackendError, ConfigError
 from scanguard.ports import Lane, Message, MessageKind, Outgoing, QueueDepth, Row
-from scanguard.telemetry.export import configure_metrics, destination
+from scanguard.telemetry.export import destination
 from scanguard.telemetry.instruments import METRICS
 from scanguard.telemetry.metrics import MOST_INSTANCES, OTHERS, Recorder, count_scan, recorder, recording
+from scanguard.telemetry.observing import observing
 from scanguard.telemetry.queue_depths import watching_queue
 from scanguard.testing.memory import MemoryBackend
 from scanguard.testing.rig import Rig
@@ -280,7 +281,7 @@ def test_the_environment_says_where_metrics_go(environ: dict[str, str], url: str
     ],
 )
 def test_a_variable_that_makes_no_sense_stops_the_start(environ: dict[str, str], says: str) -> None:
-    with pytest.raises(ConfigError, match=says), configure_metrics(environ):
+    with pytest.raises(ConfigError, match=says), observing(environ):
         raise AssertionError("it started")
 
 
@@ -291,12 +292,12 @@ def test_a_missing_extra_is_named_before_any_work(gone: str, monkeypatch: pytest
     monkeypatch.setitem(sys.modules, gone, None)
     with (
         pytest.raises(ConfigError, match=r"scanguard\[telemetry\]"),
-        configure_metrics({"OTEL_METRICS_EXPORTER": "otlp"}),
+        observing({"OTEL_METRICS_EXPORTER": "otlp"}),
     ):
         raise AssertionError("it started")
 
 
 def test_without_anybody_who_receives_nothing_is_set_up() -> None:
-    with configure_metrics({}):
+    with observing({}):
         before = recorder()
     assert recorder() is before

@@ -15,12 +15,14 @@ from pathlib import Path
 import pytest
 from metered import EXPECTED, events, write_configuration
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import HistogramDataPoint, Metric, NumberDataPoint
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from workspace import ROOT
 
 from scanguard.app import App, AppOptions
-from scanguard.telemetry.export import FLUSH_S
 from scanguard.telemetry.instruments import METRICS
+from scanguard.telemetry.providers import FLUSH_S
 from scanguard.testing.answering import answering, unreachable_url
 from scanguard.testing.server import Answer, LoopbackServer, ReceivedRequest
 
@@ -91,6 +93,20 @@ def points(metric: Metric) -> list[NumberDataPoint] | list[HistogramDataPoint]:
     return list(getattr(metric, str(metric.WhichOneof("data"))).data_points)
 
 
+def last_to(collector: LoopbackServer, path: str) -> ReceivedRequest:
+    """The last of a signal; what remains of each is sent when the process ends."""
+    return [request for request in collector.requests if request.path == path][-1]
+
+
+def spans(collector: LoopbackServer) -> list[Span]:
+    """Every span that was sent; checks who says to have sent them."""
+    bodies = [ExportTraceServiceRequest.FromString(one.body) for one in collector.requests if one.path == "/v1/traces"]
+    resources = [resource for body in bodies for resource in body.resource_spans]
+    named = {one.key: one.value.string_value for resource in resources for one in resource.resource.attributes}
+    assert named["service.name"] == "scanguard"
+    return [span for resource in resources for scope in resource.scope_spans for span in scope.spans]
+
+
 def decoded(request: ReceivedRequest) -> dict[tuple[str, str], NumberDataPoint | HistogramDataPoint]:
     """Every point by metric and attributes; checks who says to have sent them."""
     body = ExportMetricsServiceRequest.FromString(request.body)
@@ -112,8 +128,8 @@ async def test_a_collector_gets_what_a_worker_counted_when_it_ends(worker: Worke
     async with LoopbackServer(taken) as collector:
         code, err = await ended(await worker.start("--once", environ=to_collector(collector.url)))
         assert code == 0, err
-        request = collector.requests[-1]
-    assert (request.method, request.path) == ("POST", "/v1/metrics")
+        request = last_to(collector, "/v1/metrics")
+    assert request.method == "POST"
     assert request.headers["content-type"] == "application/x-protobuf"
     assert request.headers["x-collector-key"] == COLLECTOR_KEY
     found = decoded(request)
@@ -130,6 +146,32 @@ async def test_a_collector_gets_what_a_worker_counted_when_it_ends(worker: Worke
     assert not re.search(rb"sha256|CVE-|/subscriptions|" + CANARY.encode()[:12], request.body)
 
 
+async def test_a_collector_gets_one_trace_of_everything_that_became_of_an_image(worker: Worker) -> None:
+    async with LoopbackServer(taken) as collector:
+        code, err = await ended(await worker.start("--once", environ=to_collector(collector.url)))
+        assert code == 0, err
+        request = last_to(collector, "/v1/traces")
+        found = spans(collector)
+    assert request.headers["content-type"] == "application/x-protobuf"
+    assert request.headers["x-collector-key"] == COLLECTOR_KEY
+    (trace,) = {span.trace_id for span in found if span.name == "process scan"}
+    names = {span.name for span in found if span.trace_id == trace}
+    assert names >= {"process intake", "process assess", "process deliver", "looks submit", "pager send", "deaf send"}
+    failed = next(span for span in found if span.name == "deaf send")
+    assert failed.status.code == failed.status.STATUS_CODE_ERROR
+    assert [event.name for event in failed.events] == ["exception"]
+    everything = b"".join(one.body for one in collector.requests)
+    assert not re.search(rb"Canary|Q2FuYXJ5|dTpDYW5hcnk", everything)
+
+
+async def test_traces_alone_can_be_switched_off(worker: Worker) -> None:
+    async with LoopbackServer(taken) as collector:
+        environ = {**to_collector(collector.url), "OTEL_TRACES_EXPORTER": "none"}
+        code, err = await ended(await worker.start("--once", environ=environ))
+    assert code == 0, err
+    assert {request.path for request in collector.requests} == {"/v1/metrics"}
+
+
 async def test_a_worker_that_is_told_to_stop_exports_what_it_counted(worker: Worker) -> None:
     async with LoopbackServer(taken) as collector:
         process = await worker.start(environ=to_collector(collector.url))
@@ -140,7 +182,7 @@ async def test_a_worker_that_is_told_to_stop_exports_what_it_counted(worker: Wor
         process.send_signal(signal.SIGTERM)
         code, err = await ended(process)
         assert code == 0, err
-        assert decoded(collector.requests[-1])["scanguard.verdicts", "outcome=unknown"]
+        assert decoded(last_to(collector, "/v1/metrics"))["scanguard.verdicts", "outcome=unknown"]
 
 
 async def test_every_log_line_is_json_names_its_work_and_holds_no_secret(worker: Worker) -> None:
@@ -172,7 +214,8 @@ async def test_a_collector_that_is_away_or_slow_neither_stops_the_work_nor_the_s
     assert code == 0, err
     assert "Nothing is pending." in err
     if how != "refuses":  # of which older exporters say so themselves, and do not try again
-        assert f"the last metrics were not exported within {FLUSH_S:.0f} s" in err
+        for what in ("metrics", "spans"):
+            assert f"the last {what} were not exported within {FLUSH_S:.0f} s" in err
     assert time.monotonic() - began < FLUSH_S + 20
 
 

@@ -73,7 +73,8 @@ async def soak(plan: Plan, folder: Path) -> Soaked:
                 await herd.end()
             finally:
                 await herd.bury()
-        evidence = await gather(world, backend, accepted, herd.complaints)
+        database = await asyncio.to_thread(_quick_check, world.data / DATABASE_NAME)
+        evidence = await gather(world, backend, accepted, herd.complaints, database)
     decided = [verdict.decided_at for verdict in evidence.verdicts.values()]
     return Soaked(
         plan=plan,
@@ -130,10 +131,10 @@ async def _feed(world: World, batch: int) -> Mapping[str, str]:
     if child.returncode:
         raise RuntimeError(f"scanguard event ended with {child.returncode}: {err.decode(errors='replace')[-2000:]}")
     ids = set(json.loads(out)["accepted"])
-    return {id: resource for id, resource in _resources(world, batch).items() if id in ids}
+    return {id: resource for id, resource in resources(world, batch).items() if id in ids}
 
 
-def _resources(world: World, batch: int) -> Mapping[str, str]:
+def resources(world: World, batch: int) -> Mapping[str, str]:
     """The resource of each event of a batch, by the assessment that the event must become."""
     events = json.loads(world.events(batch).read_text())
     return {
@@ -148,6 +149,11 @@ def _resources(world: World, batch: int) -> Mapping[str, str]:
         ): event["subject"]
         for event in events
     }
+
+
+def _quick_check(path: Path) -> str:
+    with closing(sqlite3.connect(path)) as database:
+        return "; ".join(str(row[0]) for row in database.execute("PRAGMA quick_check"))
 
 
 def _count_redeliveries(path: Path) -> bool:

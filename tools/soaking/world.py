@@ -86,10 +86,15 @@ def make_world(plan: Plan, folder: Path) -> World:
         raise ValueError(f"{folder} is not empty: a soak begins with nothing")
     world = World(plan, folder, tuple(_image(folder, number) for number in range(plan.digests)))
     (folder / "deployments.json").write_text(json.dumps([_deployment(world, n) for n in range(plan.deployments)]))
-    (folder / "scanguard.yaml").write_text(yaml.safe_dump(_configuration(world)))
-    for batch, numbers in enumerate(plan.order()):
-        world.events(batch).write_text(json.dumps([_event(world, number) for number in numbers]))
+    (folder / "scanguard.yaml").write_text(yaml.safe_dump(configuration(world)))
+    write_events(world)
     return world
+
+
+def write_events(world: World) -> None:
+    """A file for each batch."""
+    for batch, numbers in enumerate(world.plan.order()):
+        world.events(batch).write_text(json.dumps([event_of(world, number) for number in numbers]))
 
 
 def _image(folder: Path, number: int) -> str:
@@ -103,7 +108,8 @@ def _deployment(world: World, number: int) -> dict[str, Any]:
     return {"resource_id": world.resource(number), "containers": containers}
 
 
-def _event(world: World, number: int) -> dict[str, Any]:
+def event_of(world: World, number: int) -> dict[str, Any]:
+    """What Event Grid says of a deployment."""
     resource = world.resource(number)
     return {
         "id": f"event-{number}",
@@ -115,7 +121,8 @@ def _event(world: World, number: int) -> dict[str, Any]:
     }
 
 
-def _configuration(world: World) -> dict[str, Any]:
+def configuration(world: World) -> dict[str, Any]:
+    """What every process of the world works by."""
     plan = world.plan
     faults = {
         "rate": plan.fault_rate,

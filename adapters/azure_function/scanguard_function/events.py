@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from scanguard.errors import EventError
+from scanguard.telemetry.traces import span
 
 if TYPE_CHECKING:
     import azure.functions as func
@@ -24,7 +25,9 @@ def take_in(intake: Intake, event: func.EventGridEvent) -> str | None:
         EventError: the event is broken. It reaches the host and so Event Grid, which tries again and then keeps the
         event in its dead-letter container: a later version may read it.
     """
-    messages, accepted = intake.messages(json.dumps(document(event)).encode())
+    with span("accept events", "server", component="intake") as working:
+        messages, accepted = intake.messages(json.dumps(document(event)).encode())
+        working.set(accepted.attributes)
     accepted.count()
     for sentence in accepted.skipped:
         log.info("skipped: %s", sentence)

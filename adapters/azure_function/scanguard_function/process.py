@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Final
 from scanguard.errors import ScanguardError
 from scanguard_function.configuration import load_app, refuse_references, refuse_unknown_lanes
 from scanguard_function.index import Index, stamped
+from scanguard_function.telemetry import observe
 
 if TYPE_CHECKING:
     from scanguard.app import App
     from scanguard.app.intake import Intake
     from scanguard.app.loading import LoadedApp
     from scanguard.app.triggers import Triggers
+    from scanguard.loader import Plugins
 
 FOLDER: Final = Path(__file__).resolve().parent.parent
 CHATTY: Final = ("azure", "httpx", "httpcore", "urllib3")
@@ -61,6 +63,7 @@ class Process:
                 return cls(index, environ=environ, folder=folder)
             with _collecting_later():
                 loaded = load_app(environ, folder)
+            observe(environ, loaded.plugins)
             return cls(Index.of(loaded.bound.settings), environ=environ, folder=folder, _loaded=loaded)
         except ScanguardError as exc:
             problems = (exc.message, *getattr(exc, "problems", ()))
@@ -85,7 +88,16 @@ class Process:
 
         if self.index is None:
             raise RuntimeError("nothing but Health is registered without a configuration")
-        return Intake(load_plugins(self.environ), self.index.excluded, self.index.own_actors)
+        plugins = load_plugins(self.environ)
+        self._observe(plugins)
+        return Intake(plugins, self.index.excluded, self.index.own_actors)
+
+    def _observe(self, plugins: Plugins) -> None:
+        """Send telemetry; what is wrong with its settings is said, and stands in nobody's way: triggers are there."""
+        try:
+            observe(self.environ, plugins)
+        except ScanguardError as exc:
+            log.error("there is no telemetry: %s", exc)
 
     @property
     def loaded(self) -> LoadedApp:
@@ -93,6 +105,7 @@ class Process:
         if self._loaded is None:
             with _collecting_later():
                 self._loaded = load_app(self.environ, self.folder, self._intake.plugins if self._intake else None)
+            self._observe(self._loaded.plugins)
         return self._loaded
 
     @property

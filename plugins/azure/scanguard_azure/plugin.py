@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from scanguard import (
     BackendSpec,
     EventSourceSpec,
+    ObserverSpec,
     PlatformSpec,
     RegistryCredentialSpec,
     SecretStoreSpec,
@@ -21,6 +22,7 @@ from scanguard_azure.arm import limits
 from scanguard_azure.arm.config import AzureConfig
 from scanguard_azure.arm.ids import outline, owns, subscription_of
 from scanguard_azure.dead_letters.config import DeadLetterConfig
+from scanguard_azure.monitor import exporters, is_wanted
 from scanguard_azure.registry.config import AcrConfig
 from scanguard_azure.results_config import SWEEP_EVERY, ResultsConfig
 from scanguard_azure.storage_config import StorageConfig
@@ -178,4 +180,15 @@ def scanguard_registry_credentials() -> Iterable[RegistryCredentialSpec]:
         build=_registries,
         description="Azure container registries, with our own identity",
         priority=50,
+    )
+
+
+@hookimpl
+def scanguard_observers() -> Iterable[ObserverSpec]:
+    """Azure Monitor."""
+    yield ObserverSpec(
+        name="azure_monitor",
+        wanted=is_wanted,
+        open=exporters,
+        description="Traces, metrics and events in Application Insights, named by its connection string.",
     )

@@ -5,8 +5,11 @@ They carry no Content-Encoding: transports that see one decompress by themselves
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import zlib
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from scanguard import BackendError
@@ -16,7 +19,10 @@ from scanguard_azure.storage_keys import blob_name
 MAX_BYTES: Final = 512 * 1024 * 1024
 """Longest document, decompressed; a longer one is not one of ours."""
 CONTENT_TYPE: Final = "application/gzip"
+LONG_BYTES: Final = 512 * 1024
+"""A longer document is packed and unpacked in a thread."""
 _LEVEL: Final = 6
+_RATIO: Final = 10
 _TRIES: Final = 3
 
 
@@ -31,7 +37,7 @@ class StorageBlobs:
         """Store; the same name again replaces. Raises BackendError."""
         from azure.storage.blob import ContentSettings  # noqa: PLC0415  # loaded with the clients
 
-        packed = gzip.compress(data, _LEVEL, mtime=0)
+        packed = await _aside(len(data), partial(gzip.compress, data, _LEVEL, mtime=0))
         settings = ContentSettings(content_type=CONTENT_TYPE)
         blob = blob_name(self._folder, name)
         await self._clients.container(
@@ -59,7 +65,9 @@ class StorageBlobs:
             if isinstance(exc.__cause__, ResourceNotFoundError):
                 return None
             raise
-        return None if packed is None else _unpacked(packed, name)
+        if packed is None:
+            return None
+        return await _aside(len(packed) * _RATIO, partial(_unpacked, packed, name))
 
     async def delete(self, name: str) -> None:
         """Remove; one that is gone is no error. Raises BackendError."""
@@ -71,6 +79,11 @@ class StorageBlobs:
         except BackendError as exc:
             if not isinstance(exc.__cause__, ResourceNotFoundError):
                 raise
+
+
+async def _aside(size: int, work: Callable[[], bytes]) -> bytes:
+    """Do it in a thread when it takes long, so that nothing else waits for it."""
+    return work() if size < LONG_BYTES else await asyncio.to_thread(work)
 
 
 def _unpacked(packed: bytes, name: str) -> bytes:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,13 @@ version: 1
 backend:
   plugin: azure_storage
   connection_string: env:STORAGE_OF_SCANGUARD
+  table_prefix: NAMES
+  queue_prefix: names-
+  container: names
 instances:
   looks: {plugin: scripted, latency_s: 0.5, findings: [{id: CVE-2026-1, severity: CRITICAL, package: a@1}]}
   group: {plugin: static, file: deployments.json}
+engine: {lease_s: 5, backoff_s: 1}
 chains:
   default:
     scanners: [looks]
@@ -72,7 +77,8 @@ def folder(tmp_path: Path) -> Path:
         for n in range(DEPLOYMENTS)
     ]
     (tmp_path / "events.json").write_text(json.dumps(events), encoding="utf-8")
-    (tmp_path / "scanguard.yaml").write_text(CONFIG, encoding="utf-8")
+    own = f"t{uuid.uuid4().hex[:10]}"
+    (tmp_path / "scanguard.yaml").write_text(CONFIG.replace("NAMES", own).replace("names", own), encoding="utf-8")
     return tmp_path
 
 
@@ -83,17 +89,18 @@ class Command:
         self._folder = folder
         self._environ = {**os.environ, "STORAGE_OF_SCANGUARD": emulator.connection_string}
 
-    async def __call__(self, machine: str, *arguments: str) -> tuple[int, str, str]:
+    async def start(self, machine: str, *arguments: str) -> asyncio.subprocess.Process:
+        """Start it, and go on."""
         program = str(Path(sys.executable).with_name("scanguard"))
         where = ["--config", str(self._folder / "scanguard.yaml"), "--data-dir", str(self._folder / machine)]
-        child = await asyncio.create_subprocess_exec(
-            program,
-            *where,
-            *arguments,
-            env=self._environ,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+        pipe = asyncio.subprocess.PIPE
+        return await asyncio.create_subprocess_exec(
+            program, *where, *arguments, env=self._environ, stdout=pipe, stderr=pipe
         )
+
+    async def __call__(self, machine: str, *arguments: str) -> tuple[int, str, str]:
+        """Run it to its end."""
+        child = await self.start(machine, *arguments)
         out, err = await child.communicate()
         assert child.returncode is not None
         return child.returncode, out.decode(), err.decode()
@@ -127,3 +134,22 @@ async def test_two_workers_on_two_machines_judge_what_a_third_accepted(folder: P
     assert checks["backend"]["status"] == "ok", checks
     assert checks["lane fresh"]["detail"] == "empty", checks
     assert not any("scanguard.db" in files for _, _, files in os.walk(folder)), "nothing is kept on the machines"
+
+
+async def test_workers_that_are_killed_lose_nothing(folder: Path, emulator: Azurite) -> None:
+    run = Command(folder, emulator)
+    code, out, err = await run("front", "event", "--no-wait", str(folder / "events.json"))
+    assert code == 0, err
+    for seconds in (3.0, 4.0, 5.0):
+        workers = [await run.start(machine, "worker") for machine in ("one", "two")]
+        await asyncio.sleep(seconds)
+        for worker in workers:
+            worker.kill()
+        await asyncio.gather(*(worker.communicate() for worker in workers))
+    code, _, err = await run("three", "worker", "--once")
+    assert code == 0, err
+    code, listed, err = await run("desk", "results", "--format", "json")
+    assert code == 0, err
+    mine = [verdict for verdict in json.loads(listed)["verdicts"] if verdict["id"] in out.split()]
+    assert {verdict["id"] for verdict in mine} == set(out.split())
+    assert {verdict["outcome"] for verdict in mine} == {"fail"}

@@ -1,0 +1,30 @@
+"""Traces, metrics and events of a worker process: sent while it lives, where its settings ask for it."""
+
+from __future__ import annotations
+
+import atexit
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scanguard.loader import Plugins
+
+_observing: list[ExitStack] = []
+
+
+def observe(environ: Mapping[str, str], plugins: Plugins) -> None:
+    """Begin, once in a process; what was not sent yet goes out when the process ends in order.
+
+    Errors:
+        ConfigError: a variable of the environment makes no sense.
+    """
+    if _observing:
+        return
+    from scanguard.telemetry.observing import observing  # noqa: PLC0415  # an index of functions needs none of it
+
+    stack = ExitStack()
+    stack.enter_context(observing(environ, plugins.catalog.observers.values()))
+    _observing.append(stack)
+    atexit.register(stack.close)
