@@ -47,11 +47,11 @@ soak: set-up ## Kill workers at random while they judge 5,000 deployments, then 
 lock: set-up ## Write constraints.txt anew: exact versions for every supported Python, no addresses.
 	$(BIN)/python tools/lock.py
 
+package: set-up ## Build the zip of the function app into dist/ (EXTRAS= CONFIG=file SETTINGS=file).
+	$(BIN)/python tools/package_function.py --extras "$(EXTRAS)" $(if $(CONFIG),--config "$(CONFIG)") $(if $(SETTINGS),--settings "$(SETTINGS)")
+
 infra-lint: set-up ## Check infra/ with checkov (installed into a cache the first time: a minute, 300 MB).
 	$(BIN)/python tools/infra_lint.py
-
-package: set-up ## Build the zip of the function app into dist/ (EXTRAS=azure,qualys CONFIG=file; PYTHON= names a Python 3.13).
-	$(BIN)/python tools/package_function.py --extras "$(EXTRAS)" $(if $(CONFIG),--config "$(CONFIG)") $(if $(PACKAGE_PYTHON),--python "$(PACKAGE_PYTHON)")
 
 docs: set-up ## Build the documentation site into build/docs; a warning, such as a link that leads nowhere, fails it.
 	rm -rf build/docs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from codecs import BOM_UTF8
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
@@ -63,6 +63,21 @@ def parse_events(
             else:
                 events.append(event)
     return ParsedEvents(tuple(events), tuple(skipped), tuple(rejected))
+
+
+def why_ignored(event: Event, excluded: Collection[str], own_actors: Collection[str]) -> str:
+    """Why nothing is done about an event; empty when something is. Ids compare in any case.
+
+    Args:
+        event: The event.
+        excluded: Ids of resources that are left alone.
+        own_actors: Ids of identities whose changes are ours.
+    """
+    if excluded and event.resource_id.lower() in {resource.lower() for resource in excluded}:
+        return f"{event.resource_id} is excluded by the configuration"
+    if event.actor and event.actor.lower() in {actor.lower() for actor in own_actors}:
+        return f"{event.resource_id} was touched by {event.actor}, one of ignore_actors"
+    return ""
 
 
 def _decode(payload: bytes, max_bytes: int) -> JsonValue:

@@ -11,13 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from pydantic import JsonValue
 
 from scanguard.model.base import Traced
-from scanguard.model.severity import Severity
-from scanguard.model.verdict import Verdict
+
+if TYPE_CHECKING:  # a message is made without loading what a verdict is
+    from scanguard.model.severity import Severity
+    from scanguard.model.verdict import Verdict
 
 MESSAGE_SCHEMA_VERSION = 1
 """Version of queue messages; a worker that meets a higher one leaves the message for a newer worker."""

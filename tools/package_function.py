@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from workspace import ROOT, Member, members
@@ -44,11 +44,15 @@ for name in json.loads(sys.argv[2]):
     if found[name]:
         raise SystemExit(f"the plugin {name!r} cannot be loaded from the package: {found[name]}")
 if sys.argv[3]:
-    from scanguard.app import App, AppOptions
+    from scanguard_function.configuration import load_app
+    from scanguard_function.index import Index, write_stamp
+    folder, environ = Path(sys.argv[3]), json.loads(sys.argv[4])
     try:
-        App.load(AppOptions(config=(Path(sys.argv[3]),), environ={"SCANGUARD_DATA_DIR": "/tmp"}))
+        loaded = load_app(environ, folder)
     except ScanguardError as exc:
-        raise SystemExit(f"the configuration does not work with what is in the package: {exc}")
+        problems = "; ".join(getattr(exc, "problems", ()))
+        raise SystemExit(f"the configuration does not work with what is in the package: {exc} {problems}")
+    write_stamp(folder, environ, Index.of(loaded.bound.settings))
 """
 
 
@@ -61,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = _parser().parse_args(arguments)
     python = asked.python or find_python()
     try:
-        target = build(asked.out, asked.extras.split(","), python, asked.config)
+        settings = read_settings(asked.settings) if asked.settings else {}
+        target = build(asked.out, asked.extras.split(","), python, asked.config, settings)
     except PackageError as exc:
         raise SystemExit(f"error: {exc}") from None
     print(f"{target}  ({target.stat().st_size / 1e6:.1f} MB, Python {_version(python)})")
@@ -71,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--extras", default="azure,qualys", help="Extras of scanguard, comma-separated.")
     parser.add_argument("--config", type=Path, help="Goes into the package as scanguard.yaml, and is checked.")
+    parser.add_argument(
+        "--settings", type=Path, help="The app settings beside the configuration, NAME=VALUE a line: checked with it."
+    )
     parser.add_argument("--python", help="Interpreter of the version to build for. Default: a Python 3.13.")
     parser.add_argument("--out", type=Path, default=ROOT / "dist" / "scanguard-function.zip")
     return parser
@@ -108,7 +116,20 @@ def _version(python: str) -> str:
     return done.stdout.strip()
 
 
-def build(target: Path, extras: Sequence[str], python: str, config: Path | None = None) -> Path:
+def read_settings(file: Path) -> dict[str, str]:
+    """App settings from a file."""
+    lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    pairs = [line.partition("=") for line in lines if line and not line.startswith("#")]
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def build(
+    target: Path,
+    extras: Sequence[str],
+    python: str,
+    config: Path | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> Path:
     """Build the zip.
 
     Errors:
@@ -119,7 +140,7 @@ def build(target: Path, extras: Sequence[str], python: str, config: Path | None 
         app = work / "app"
         assemble(app, config)
         _install(app / SITE, extras, python, work / "wheels")
-        _check(app, extras, python, config)
+        check(app, extras, python, settings or {})
         _compile(app, python)
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_suffix(".partial")
@@ -180,13 +201,13 @@ def _quiet() -> dict[str, str]:
     return {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
 
 
-def _check(app: Path, extras: Sequence[str], python: str, config: Path | None) -> None:
-    """Load every plugin, and the configuration, with nothing but what is in the package."""
+def check(app: Path, extras: Sequence[str], python: str, settings: Mapping[str, str]) -> None:
+    """Load every plugin, and the configuration if there is one, with nothing but what is in the package; stamp it."""
     projects = [member.pyproject["project"] for member in _needed(extras)[1:]]
     plugins = [name for project in projects for name in project["entry-points"]["scanguard"]]
     paths = json.dumps([str(app), str(app / SITE)])
-    given = str(app / "scanguard.yaml") if config else ""
-    command = [python, "-I", "-S", "-B", "-c", CHECK, paths, json.dumps(plugins), given]
+    folder = str(app) if (app / "scanguard.yaml").exists() else ""
+    command = [python, "-I", "-S", "-B", "-c", CHECK, paths, json.dumps(plugins), folder, json.dumps(settings)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise PackageError(done.stderr.strip()[-3000:])

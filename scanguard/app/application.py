@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +13,9 @@ from typing import Final, Self
 from scanguard.app.backend import opened_backend
 from scanguard.app.dead_letters import DeadLetterDesk
 from scanguard.app.host import PluginHost, Surroundings
+from scanguard.app.intake import Accepted, intake_messages
 from scanguard.app.limits import engine_limits
+from scanguard.app.loading import AppOptions, LoadedApp, load
 from scanguard.app.metered import metered
 from scanguard.app.reported import reported
 from scanguard.app.sweeps import SweepDesk
@@ -23,28 +23,21 @@ from scanguard.app.triggers import Triggers
 from scanguard.engine.documents import Assessment, AssessmentState, OutboxItem, OutboxState
 from scanguard.engine.engine import Engine
 from scanguard.engine.jobs import Job
-from scanguard.engine.messages import intake_message
 from scanguard.engine.plan import Progress
 from scanguard.engine.store import Store, read_document
-from scanguard.engine.tracing import begun_trace
 from scanguard.engine.worker import Worker
 from scanguard.errors import ConfigError
 from scanguard.hooks import PluginConfig, PluginContext
-from scanguard.intake import parse_events
-from scanguard.loader import Plugins, load_plugins
+from scanguard.loader import Plugins
 from scanguard.model.deployment import Event
-from scanguard.model.image import Platform
 from scanguard.model.merged import MergedReport
 from scanguard.model.reference import ImageReference
 from scanguard.model.verdict import Verdict
-from scanguard.oci.settings import RegistrySettings
 from scanguard.ports import ALL_LANES, Backend, Lane, Message, Outgoing, RecordQuery, SystemClock
-from scanguard.settings.bind import Bound, BoundInstance, bind, fingerprint
-from scanguard.settings.load import ConfigText, load_settings
+from scanguard.settings.bind import Bound, BoundInstance, fingerprint
 from scanguard.settings.problems import nearest
 from scanguard.settings.schema import Settings
 from scanguard.telemetry.events import audit
-from scanguard.telemetry.metrics import count_events
 from scanguard.telemetry.observing import observing
 from scanguard.telemetry.queue_depths import watching_queue
 from scanguard.telemetry.traces import span
@@ -56,49 +49,14 @@ _PAGE: Final = 100
 _FAR_FUTURE: Final = datetime(9000, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class AppOptions:
-    """What a run is asked for, over what the configuration says.
-
-    Attributes:
-        config: Files to read; None looks in the default places.
-        text: The configuration itself, instead of files.
-        data_dir: Where queue, state, history and reports are; None uses ``$SCANGUARD_DATA_DIR`` or the user's folder.
-        offline: No network beyond the registry that holds the image.
-        scanners: Instances, or plugins, that replace every chain's scanners.
-        platform: Platform of images whose deployment does not say.
-        insecure_registries: Registries to speak plain http with.
-        environ: The environment.
-    """
-
-    config: tuple[Path, ...] | None = None
-    text: ConfigText | None = None
-    data_dir: Path | None = None
-    offline: bool = False
-    scanners: tuple[str, ...] = ()
-    platform: Platform | None = None
-    insecure_registries: tuple[str, ...] = ()
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """What became of a payload: assessments, events that say nothing of a deployment, broken ones."""
-
-    ids: tuple[str, ...]
-    skipped: tuple[str, ...] = ()
-    rejected: tuple[str, ...] = ()
-
-
 class App:
     """A loaded configuration, its plugins and a backend; open while in ``async with``."""
 
-    def __init__(
-        self, plugins: Plugins, bound: Bound, host: PluginHost, data_dir: Path, environ: Mapping[str, str]
-    ) -> None:
-        self.plugins = plugins
-        self._environ = environ
-        self._bound = bound
+    def __init__(self, loaded: LoadedApp, host: PluginHost, data_dir: Path) -> None:
+        self.plugins = loaded.plugins
+        self._loaded = loaded
+        self._bound = loaded.bound
+        self._environ = loaded.options.environ
         self._host = host
         self._data_dir = data_dir
         self._open: Backend | None = None
@@ -111,22 +69,25 @@ class App:
         Errors:
             ConfigError, PluginError: before any work, with everything that is wrong.
         """
-        plugins = load_plugins(options.environ)
-        loaded = load_settings(options.text or options.config, options.environ)
-        bound = bind(loaded, plugins.catalog, plugins.problem)
+        return cls.of(load(options))
+
+    @classmethod
+    def of(cls, loaded: LoadedApp) -> App:
+        """The application of what was loaded before."""
+        options, plugins, bound = loaded.options, loaded.plugins, loaded.bound
         data_dir = data_folder(options)
         host = PluginHost(
             Surroundings(
                 bound=bound,
                 catalog=plugins.catalog,
-                registries=_registries(loaded.settings.registries, options),
+                registries=loaded.registries,
                 data_dir=data_dir,
                 clock=SystemClock(),
                 offline=options.offline,
                 scanners=tuple(_scanner(name, bound, plugins) for name in dict.fromkeys(options.scanners)),
             )
         )
-        return cls(plugins, bound, host, data_dir, options.environ)
+        return cls(loaded, host, data_dir)
 
     async def __aenter__(self) -> Self:
         """Open the backend that the configuration chooses."""
@@ -174,34 +135,11 @@ class App:
     async def accept(self, payload: bytes, *, lane: Lane = Lane.FRESH) -> Accepted:
         """Take events in; durable when it returns. Raises EventError for a payload that is no event at all."""
         with span("accept events", "server", component="intake") as working:
-            messages, accepted = self._prepared(payload, lane)
-            working.set({f"scanguard.{outcome}": amount for outcome, amount in _amounts(accepted).items()})
+            messages, accepted = self._loaded.intake.messages(payload, lane=lane)
+            working.set(accepted.attributes)
             await self._send(messages)
-        _count(accepted)
+        accepted.count()
         return accepted
-
-    def intake(self, payload: bytes, *, lane: Lane = Lane.FRESH) -> tuple[list[Message], Accepted]:
-        """The messages that take events in, for a caller who makes them durable and only then acknowledges.
-
-        Needs no open backend. Raises EventError for a payload that is no event at all.
-        """
-        with span("accept events", "server", component="intake") as working:
-            messages, accepted = self._prepared(payload, lane)
-            working.set({f"scanguard.{outcome}": amount for outcome, amount in _amounts(accepted).items()})
-        _count(accepted)
-        return messages, accepted
-
-    def _prepared(self, payload: bytes, lane: Lane) -> tuple[list[Message], Accepted]:
-        parsed = parse_events(payload, self.plugins.catalog.event_sources.values())
-        taken: list[Event] = []
-        skipped = list(parsed.skipped)
-        for event in parsed.events:
-            if why := self._host.ignores(event):
-                skipped.append(why)
-            else:
-                taken.append(event)
-        messages = _intake_messages(taken, lane)
-        return messages, Accepted(tuple(one.id for one in messages), tuple(skipped), parsed.rejected)
 
     async def accept_images(self, names: Sequence[str], *, force: bool = False) -> tuple[str, ...]:
         """Take images in as if somebody had deployed them; raises InvalidReferenceError for a name that is none."""
@@ -216,7 +154,7 @@ class App:
             )
             for name in names
         ]
-        return await self._send(_intake_messages(events, Lane.FRESH, force=force), force=force)
+        return await self._send(intake_messages(events, Lane.FRESH, force=force), force=force)
 
     async def _send(self, messages: Sequence[Message], *, force: bool = False) -> tuple[str, ...]:
         await self.backend.queue.send([Outgoing(message) for message in messages])
@@ -324,18 +262,6 @@ class App:
         return {name: MergedReport.model_validate_json(data) for name, data in stored.items() if data is not None}
 
 
-def _count(accepted: Accepted) -> None:
-    count_events(**_amounts(accepted))
-
-
-def _amounts(accepted: Accepted) -> dict[str, int]:
-    return {
-        "accepted": len(accepted.ids),
-        "skipped": len(accepted.skipped),
-        "rejected": len(accepted.rejected),
-    }
-
-
 def data_folder(options: AppOptions) -> Path:
     """Where queue, results and databases are: as asked for, else by the environment, else the user's own folder."""
     if options.data_dir is not None:
@@ -345,14 +271,6 @@ def data_folder(options: AppOptions) -> Path:
     import platformdirs  # noqa: PLC0415  # only where nobody said
 
     return platformdirs.user_data_path("scanguard", appauthor=False)
-
-
-def _registries(settings: RegistrySettings, options: AppOptions) -> RegistrySettings:
-    try:
-        settings = settings.with_insecure(options.insecure_registries)
-    except ValueError as exc:
-        raise ConfigError(f"--insecure-registry: {exc}") from exc
-    return settings if options.platform is None else settings.model_copy(update={"default_platform": options.platform})
 
 
 def _scanner(name: str, bound: Bound, plugins: Plugins) -> BoundInstance:
@@ -383,13 +301,6 @@ def _checked_name(name: str) -> str:
         return f"{scheme}:{Path(path).absolute()}"
     ImageReference.parse(name)
     return name
-
-
-def _intake_messages(events: Sequence[Event], lane: Lane, *, force: bool = False) -> list[Message]:
-    alone = len(events) == 1
-    return [
-        intake_message(event, lane, force=force, traceparent=begun_trace(event, is_alone=alone)) for event in events
-    ]
 
 
 def _resource_of(intake: Message) -> str:

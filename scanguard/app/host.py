@@ -46,6 +46,7 @@ from scanguard.hooks import (
     SweepSpec,
 )
 from scanguard.http import HttpFactory
+from scanguard.intake import why_ignored
 from scanguard.model.base import base_of
 from scanguard.model.deployment import Deployment, Event
 from scanguard.model.image import Platform, ResolvedImage
@@ -95,9 +96,7 @@ class PluginHost:
         self._images = ImageClient(self._http, _Credentials(self), surroundings.registries, surroundings.clock)
         self._built: dict[tuple[str, str], Any] = {}
         self._plans: dict[tuple[object, ...], Plan] = {}
-        settings = surroundings.bound.settings
-        self._excluded = frozenset(resource.lower() for resource in settings.exclude)
-        self._own_actors = frozenset(actor.lower() for actor in settings.ignore_actors)
+        self._settings = surroundings.bound.settings
 
     # --- what plugins are lent --------------------------------------------------------------------------
 
@@ -237,11 +236,7 @@ class PluginHost:
 
     def ignores(self, event: Event) -> str:
         """Why nothing is done about an event; empty when something is."""
-        if event.resource_id.lower() in self._excluded:
-            return f"{event.resource_id} is excluded by the configuration"
-        if event.actor and event.actor.lower() in self._own_actors:
-            return f"{event.resource_id} was touched by {event.actor}, one of ignore_actors"
-        return ""
+        return why_ignored(event, self._settings.exclude, self._settings.ignore_actors)
 
     def platforms(self, resource_id: str) -> Sequence[HostedPlatform]:
         """Every platform that owns the resource, in the order of the configuration."""

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Literal
 
-from pydantic import Field
-
+from scanguard.builtin.console_config import ConsoleConfig as ConsoleConfig  # noqa: PLC0414  # its home for users is here
 from scanguard.builtin.console_lines import render_notice
 from scanguard.errors import NotifyError
-from scanguard.hooks import Notice, PluginConfig, PluginContext
+from scanguard.hooks import Notice, PluginContext
 from scanguard.ports import Receipt
 from scanguard.render.draw import encodable
-
-
-class ConsoleConfig(PluginConfig):
-    """Where the lines go."""
-
-    stream: Literal["stderr", "stdout"] = Field(default="stderr", description="Which standard stream to write to.")
 
 
 class ConsoleNotifier:

@@ -13,14 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from pathlib import Path
 from typing import Final
 
-from pydantic import Field
-
+from scanguard.builtin.json_files_config import JsonFilesConfig as JsonFilesConfig  # noqa: PLC0414  # for its users
 from scanguard.errors import SinkError
 from scanguard.files import write_whole
-from scanguard.hooks import Notice, PluginConfig, PluginContext
+from scanguard.hooks import Notice, PluginContext
 from scanguard.ports import Receipt
 from scanguard.render.safe_names import safe_key, safe_name
 from scanguard.render.stored import StoredResult, results_of
@@ -28,15 +26,6 @@ from scanguard.render.text import listing
 
 ERRORS_FOLDER: Final = "errors"
 """Where images go that no scanner reported on; no image's folder can have this name, for those end in a hash."""
-
-
-class JsonFilesConfig(PluginConfig):
-    """Where the files go."""
-
-    folder: Path | None = Field(
-        default=None,
-        description="Folder to write to; relative to the configuration file. Default: `results` in the data folder.",
-    )
 
 
 class JsonFilesSink:

@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from scanguard.builtin.console import ConsoleConfig, ConsoleNotifier
+from scanguard.builtin.console_config import ConsoleConfig
 from scanguard.builtin.events import accepts_cloudevents, accepts_eventgrid, parse_cloudevent, parse_eventgrid
 from scanguard.builtin.image import ImagePlatform, ImagePlatformConfig, owns_image
-from scanguard.builtin.json_files import JsonFilesConfig, JsonFilesSink
+from scanguard.builtin.json_files_config import JsonFilesConfig
 from scanguard.builtin.scripted_config import ScriptedConfig
 from scanguard.builtin.secrets import EnvironmentSecrets, FileSecrets
-from scanguard.builtin.static import StaticConfig, StaticPlatform
-from scanguard.builtin.threshold import ThresholdConfig, ThresholdPolicy
+from scanguard.builtin.static_config import StaticConfig
+from scanguard.builtin.threshold_config import ThresholdConfig
 from scanguard.builtin.webhook_config import SEND_TIMEOUT_S, WebhookConfig
 from scanguard.hooks import (
+    DeploymentPlatform,
     EventSourceSpec,
     Notifier,
     NotifierSpec,
     PlatformSpec,
     PluginConfig,
     PluginContext,
+    Policy,
     PolicySpec,
     RegistryCredentialSpec,
     Scanner,
     ScannerSpec,
     SecretStoreSpec,
+    Sink,
     SinkSpec,
     hookimpl,
 )
-from scanguard.oci.credentials import CredentialSource
+
+if TYPE_CHECKING:
+    from scanguard.oci.credentials import CredentialSource
 
 scanguard_api_version = 1
 
@@ -51,7 +57,7 @@ def scanguard_policies() -> Iterable[PolicySpec]:
     yield PolicySpec(
         name="threshold",
         config=ThresholdConfig,
-        build=ThresholdPolicy,
+        build=_threshold,
         description="Fails or warns by severity, fix and number of findings",
         judges_gaps=True,
     )
@@ -63,7 +69,7 @@ def scanguard_sinks() -> Iterable[SinkSpec]:
     yield SinkSpec(
         name="json_files",
         config=JsonFilesConfig,
-        build=JsonFilesSink,
+        build=_json_files,
         description="Writes every verdict as JSON files, a folder for each image",
     )
 
@@ -74,7 +80,7 @@ def scanguard_notifiers() -> Iterable[NotifierSpec]:
     yield NotifierSpec(
         name="console",
         config=ConsoleConfig,
-        build=ConsoleNotifier,
+        build=_console,
         description="Writes a few lines for each verdict to standard error",
     )
     yield NotifierSpec(
@@ -100,7 +106,7 @@ def scanguard_platforms() -> Iterable[PlatformSpec]:
     yield PlatformSpec(
         name="static",
         config=StaticConfig,
-        build=StaticPlatform,
+        build=_static,
         owns=lambda _: True,
         description="Deployments described in a file",
         knows_all=False,
@@ -138,6 +144,30 @@ def scanguard_registry_credentials() -> Iterable[RegistryCredentialSpec]:
     yield RegistryCredentialSpec(
         name="docker_config", build=_docker_config, description="Logins of docker and podman, and their helpers"
     )
+
+
+def _console(config: ConsoleConfig, context: PluginContext) -> Notifier:
+    from scanguard.builtin.console import ConsoleNotifier  # noqa: PLC0415  # only when a verdict is told
+
+    return ConsoleNotifier(config, context)
+
+
+def _json_files(config: JsonFilesConfig, context: PluginContext) -> Sink:
+    from scanguard.builtin.json_files import JsonFilesSink  # noqa: PLC0415  # only when a verdict is kept
+
+    return JsonFilesSink(config, context)
+
+
+def _threshold(config: ThresholdConfig, context: PluginContext) -> Policy:
+    from scanguard.builtin.threshold import ThresholdPolicy  # noqa: PLC0415  # only when something is judged
+
+    return ThresholdPolicy(config, context)
+
+
+def _static(config: StaticConfig, context: PluginContext) -> DeploymentPlatform:
+    from scanguard.builtin.static import StaticPlatform  # noqa: PLC0415  # only when a deployment is looked up
+
+    return StaticPlatform(config, context)
 
 
 def _scripted(config: ScriptedConfig, context: PluginContext) -> Scanner:

@@ -6,20 +6,12 @@ import asyncio
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from pydantic import Field
-
+from scanguard.builtin.static_config import StaticConfig as StaticConfig  # noqa: PLC0414  # its home for users is here
 from scanguard.builtin.static_file import read_deployments
 from scanguard.errors import PlatformError
-from scanguard.hooks import PluginConfig, PluginContext
+from scanguard.hooks import PluginContext
 from scanguard.model.deployment import Deployment
-
-
-class StaticConfig(PluginConfig):
-    """Where the deployments are written down."""
-
-    file: Path = Field(description="YAML or JSON file with a list of deployments; relative to the configuration file.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from scanguard.app.application import AppOptions
+from scanguard.app import AppOptions
 from scanguard.doctor.check import AREAS
 from scanguard.loader import Plugins, load_plugins
 from scanguard.oci.settings import RegistryHost

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from scanguard.app.application import AppOptions
+from scanguard.app import AppOptions
 from scanguard.errors import ConfigError, PluginError, ScanguardError
 from scanguard.loader import Plugins
 from scanguard.settings.bind import Bound, BoundBackend, BoundInstance, bind

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -11,25 +9,16 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, JsonValue
 
+from scanguard.engine.intake import assessment_id as assessment_id  # noqa: PLC0414  # others find ids here
+from scanguard.engine.intake import stable_id as stable_id  # noqa: PLC0414  # as above
 from scanguard.model.base import SCHEMA_VERSION, Digest, Instant, Model, Traced
 from scanguard.model.deployment import Deployment, Event
 from scanguard.model.image import Platform, ResolvedImage
 from scanguard.model.report import ScannerInfo
 from scanguard.ports import Lane, OutboxKind
 
-ID_LENGTH = 32
 CANCELLED = "Cancelled"
 """The ``error_kind`` of what somebody stopped on purpose."""
-
-
-def stable_id(*parts: object) -> str:
-    """32 hex characters that depend on every part and on where one part ends: keys never collide."""
-    return hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).hexdigest()[:ID_LENGTH]
-
-
-def assessment_id(event: Event) -> str:
-    """The same event delivered twice is the same assessment."""
-    return stable_id("assessment", event.source, event.id, event.resource_id.lower())
 
 
 class Document(Model):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from scanguard.engine.documents import Assessment, OutboxItem, ScanTask, assessment_id
-from scanguard.model.deployment import Event
+from scanguard.engine.documents import Assessment, OutboxItem, ScanTask
+from scanguard.engine.intake import intake_message as intake_message  # noqa: PLC0414  # beside the others
 from scanguard.ports import Lane, Message, MessageKind, Outgoing
 
 POLL: Final = "poll"
@@ -20,13 +20,6 @@ REARM: Final = "rearm"
 JOB: Final = "job:"
 """What the ids of messages of plugins' periodic jobs begin with; the instance follows."""
 PAGE: Final = "page"
-
-
-def intake_message(event: Event, lane: Lane, *, force: bool = False, traceparent: str = "") -> Message:
-    """The message that carries an event, and makes an assessment of it."""
-    body = {"event": event.model_dump(mode="json"), "force": force}
-    kind = MessageKind.INTAKE
-    return Message(kind=kind, id=assessment_id(event), lane=lane, body=body, traceparent=traceparent)
 
 
 def assess_message(assessment: str, lane: Lane, traceparent: str = "") -> Message:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scanguard.hooks.context import PluginConfig, PluginContext
-from scanguard.ports import Backend
+
+if TYPE_CHECKING:  # records are made without loading what they carry
+    from scanguard.ports import Backend
 
 
 @dataclass(frozen=True, slots=True)

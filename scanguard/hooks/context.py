@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from scanguard.model.secret import SecretRef
-from scanguard.ports import Clock
-
 if TYPE_CHECKING:  # plugins are listed without loading an HTTP client
     from scanguard.hooks.surroundings import EventSourceSpec
     from scanguard.http import HttpFactory
+    from scanguard.model.secret import SecretRef
     from scanguard.oci.client import ImageClient
+    from scanguard.ports import Clock
 
 
 class PluginConfig(BaseModel):
@@ -25,7 +24,7 @@ class PluginConfig(BaseModel):
     A secret field has the type :class:`~scanguard.SecretRef`; resolve it with :meth:`PluginContext.secret`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 @dataclass(frozen=True, slots=True)

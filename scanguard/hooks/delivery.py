@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from scanguard.hooks.context import PluginConfig, PluginContext
-from scanguard.model.merged import MergedReport
-from scanguard.model.verdict import Verdict
-from scanguard.ports import Receipt
+
+if TYPE_CHECKING:  # records are made without loading what they carry
+    from scanguard.model.merged import MergedReport
+    from scanguard.model.verdict import Verdict
+    from scanguard.ports import Receipt
 
 
 @dataclass(frozen=True, slots=True)

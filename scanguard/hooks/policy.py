@@ -6,12 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from scanguard.hooks.context import PluginConfig, PluginContext
-from scanguard.model.deployment import Deployment
-from scanguard.model.merged import MergedReport
-from scanguard.model.verdict import ImageVerdict, PolicyDecision
+
+if TYPE_CHECKING:  # records are made without loading what they carry
+    from scanguard.model.deployment import Deployment
+    from scanguard.model.merged import MergedReport
+    from scanguard.model.verdict import ImageVerdict, PolicyDecision
 
 
 @dataclass(frozen=True, slots=True)

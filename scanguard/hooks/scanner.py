@@ -6,15 +6,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import JsonValue
 
-from scanguard.errors import ScanError
 from scanguard.hooks.context import PluginConfig, PluginContext
-from scanguard.model.image import ResolvedImage
-from scanguard.model.rate import Rate
-from scanguard.model.report import ScannerInfo, ScanReport
+
+if TYPE_CHECKING:  # records are made without loading what they carry
+    from scanguard.errors import ScanError
+    from scanguard.model.image import ResolvedImage
+    from scanguard.model.rate import Rate
+    from scanguard.model.report import ScannerInfo, ScanReport
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic import JsonValue, SecretStr
 
 from scanguard.hooks.context import PluginConfig, PluginContext
-from scanguard.model.deployment import Deployment, Event
-from scanguard.model.rate import Rate
 
 if TYPE_CHECKING:  # plugins are listed without loading an HTTP client
+    from scanguard.model.deployment import Deployment, Event
+    from scanguard.model.rate import Rate
     from scanguard.oci.credentials import CredentialSource
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from scanguard.hooks.context import PluginConfig, PluginContext
-from scanguard.model.deployment import Event
-from scanguard.model.rate import Rate
+
+if TYPE_CHECKING:  # records are made without loading what they carry
+    from scanguard.model.deployment import Event
+    from scanguard.model.rate import Rate
 
 
 @dataclass(frozen=True, slots=True)

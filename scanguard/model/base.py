@@ -24,7 +24,7 @@ SCHEMA_VERSION: Final = 1
 class Model(BaseModel):
     """A frozen record; unknown keys are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants", defer_build=True)
 
 
 def _to_utc(value: datetime) -> datetime:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Literal
 
@@ -11,26 +11,9 @@ from pydantic import JsonValue
 from scanguard.model.base import SCHEMA_VERSION, Instant, Model
 from scanguard.model.deployment import Deployment, Event
 from scanguard.model.image import ResolvedImage
+from scanguard.model.outcome import Outcome as Outcome  # noqa: PLC0414  # its home for everybody else is here
 from scanguard.model.report import ScannerInfo
 from scanguard.model.severity import Severity
-
-
-class Outcome(StrEnum):
-    """``unknown`` means that nobody looked, or not everywhere: it is never a ``pass``."""
-
-    PASS = "pass"  # noqa: S105  # a verdict, not a password
-    WARN = "warn"
-    FAIL = "fail"
-    UNKNOWN = "unknown"
-
-    @classmethod
-    def worst(cls, outcomes: Iterable[Outcome]) -> Outcome:
-        """Combine: fail, then unknown, then warn; nothing to combine is unknown."""
-        found = set(outcomes)
-        for outcome in (cls.FAIL, cls.UNKNOWN, cls.WARN, cls.PASS):
-            if outcome in found:
-                return outcome
-        return cls.UNKNOWN
 
 
 class Action(Model):

@@ -10,8 +10,8 @@ from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, mode
 
 from scanguard.model.base import Model, Name
 from scanguard.model.duration import DurationText
+from scanguard.model.outcome import Outcome
 from scanguard.model.rate import RateText
-from scanguard.model.verdict import Outcome
 from scanguard.oci.settings import RegistrySettings
 from scanguard.settings.server import ServerSettings
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from scanguard.app.application import AppOptions
+from scanguard.app import AppOptions
 from scanguard.doctor import AREAS, Check, Examination, Question, Status, examine
 from scanguard.hooks import Catalog
 from scanguard.loader import Candidate, Plugins, load_plugins

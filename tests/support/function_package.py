@@ -39,7 +39,7 @@ def packaged(extras: str = "azure,qualys,telemetry") -> Packaged:
     state = hashlib.sha256(f"{python}{extras}".encode())
     for path in sorted(_sources()):
         state.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
-    folder = _cache() / "function-packages" / state.hexdigest()[:16]
+    folder = cache_folder() / "function-packages" / state.hexdigest()[:16]
     if not (folder / "host.json").exists():
         _build(folder, extras, python)
     os.utime(folder)
@@ -69,7 +69,7 @@ def _environment(python: str) -> Path:
     """An environment with the runtime. It asks for 3.13; on an older Python it is installed all the same, for tests."""
     version = subprocess.run([python, "-c", "import sys; print(sys.version_info[:3])"], capture_output=True, check=True)  # noqa: S603  # a Python
     key = hashlib.sha256(version.stdout + (RUNTIME + LIBRARY).encode()).hexdigest()[:12]
-    root = _cache() / f"function-runtime-{key}"
+    root = cache_folder() / f"function-runtime-{key}"
     if (root / "ready").exists():
         return root / "bin" / "python"
     shutil.rmtree(root, ignore_errors=True)
@@ -86,7 +86,8 @@ def _environment(python: str) -> Path:
     return root / "bin" / "python"
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
+    """What test runs keep."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scanguard-tests"
 
 

@@ -18,7 +18,8 @@ from scanguard.engine.engine import Engine
 from scanguard.engine.limits import EngineLimits
 from scanguard.errors import BackendError
 from scanguard.ports import ALL_LANES, Arrival, Backend, Message, MessageKind, Row
-from scanguard.testing.rig import Rig, RigHost
+from scanguard.testing.rig import Rig
+from scanguard.testing.rig_host import RigHost
 
 LIMITS = EngineLimits(attempts=3, backoff_s=10.0, max_backoff_s=60.0)
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from azure.core.exceptions import AzureError
-from azure_soaking.world import AzureWorld
 from function_host import FunctionHost, WorkerDiedError, WorkerProcess
 from function_package import Packaged
+
+from azure_soaking.world import AzureWorld
 
 TICK_EVERY_S: Final = 5.0
 MAX_DEQUEUE: Final = 10
@@ -82,7 +83,9 @@ async def function_crew(world: AzureWorld, package: Packaged) -> AsyncIterator[F
     worker = WorkerProcess(package, world.settings(), world.folder / "function-1.log")
     await worker.start()
     if worker.indexed["error"] or "EventProcessor" not in worker.indexed["functions"]:
-        raise RuntimeError(f"the function app does not start: {json.dumps(worker.indexed)[:500]} {worker.log()[-2000:]}")
+        raise RuntimeError(
+            f"the function app does not start: {json.dumps(worker.indexed)[:500]} {worker.log()[-2000:]}"
+        )
     host = FunctionHost(worker, world.storage.connection, MAX_DEQUEUE, visibility_s=1)
     crew = FunctionCrew(world, package, host)
     try:

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from azure_soaking.network import DoublingProxy
 from azurite import Azurite, azurite_command, free_azurite
 from fault_proxy import FaultProxy
+
+from azure_soaking.network import DoublingProxy
 
 START_LIMIT_S: Final = 60.0
 STOP_LIMIT_S: Final = 60.0

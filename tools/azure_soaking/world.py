@@ -12,12 +12,13 @@ import yaml
 from arm_faults import Fault
 from arm_simulator import ArmSimulator
 from arm_world import container_group
-from azure_soaking.plan import AzurePlan
-from azure_soaking.storage import Storage
 from managed_identity import ManagedIdentity
 from oci_archive import Entry, build_image, layer_tar
 from registries import Registry
 from soaking.world import GROUP, World, configuration, write_events
+
+from azure_soaking.plan import AzurePlan
+from azure_soaking.storage import Storage
 
 SUBSCRIPTION: Final = GROUP.split("/")[2]
 CONNECTION: Final = "AzureWebJobsStorage"

@@ -23,10 +23,11 @@ def read_blob(url: str, environ: Mapping[str, str]) -> str:
 
     ``AZURE_CLIENT_ID`` names a user-assigned one. Raises ConfigError, with the address but nothing of the answer.
     """
-    parts = urlsplit(url)
-    is_local = parts.hostname in {"127.0.0.1", "localhost"}
-    if not parts.hostname or (parts.scheme != "https" and not is_local) or parts.username or parts.query:
-        raise ConfigError("SCANGUARD_CONFIG_BLOB is the https address of a blob, without a signature", target=url[:200])
+    if not _is_blob(url):
+        raise ConfigError(
+            "SCANGUARD_CONFIG_BLOB is the https address of a blob of Azure Storage, without a signature: the app's "
+            "identity reads it, and is shown to nobody else"
+        )
     found: list[str | ConfigError] = []
 
     def read() -> None:  # the app is indexed inside a running event loop
@@ -44,6 +45,16 @@ def read_blob(url: str, environ: Mapping[str, str]) -> str:
     if isinstance(result, ConfigError):
         raise result
     return result
+
+
+def _is_blob(url: str) -> bool:
+    from scanguard_azure.clouds import CLOUDS  # noqa: PLC0415  # only where a blob is named
+
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    is_storage = any(host.endswith(f".blob.{cloud.storage_suffix}") for cloud in CLOUDS.values())
+    is_emulator = parts.scheme == "http" and host in {"127.0.0.1", "localhost"}
+    return (is_emulator or (parts.scheme == "https" and is_storage)) and not (parts.username or parts.query)
 
 
 async def _read(url: str, environ: Mapping[str, str]) -> str:

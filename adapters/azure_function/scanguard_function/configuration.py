@@ -7,50 +7,62 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from scanguard.errors import ConfigError
+from scanguard_function.index import FILE_NAME, LANES_VARIABLE
 
 if TYPE_CHECKING:
-    from scanguard.app import App, AppOptions
+    from scanguard.app.loading import AppOptions, LoadedApp
+    from scanguard.loader import Plugins
 
 BLOB_VARIABLE: Final = "SCANGUARD_CONFIG_BLOB"
 TEXT_VARIABLE: Final = "SCANGUARD_CONFIG"
-FILE_NAME: Final = "scanguard.yaml"
 CONNECTION: Final = "AzureWebJobsStorage"
 """Name of the connection of the queue triggers: the host's own account."""
-QUEUE_PREFIX: Final = "scanguard-"
-"""As the backend ``azure_storage`` names its queues unless it is told otherwise."""
+ALL_LANES: Final = ("fresh", "bulk", "heavy")
+LANES: Final = ("fresh", "bulk")
+"""Lanes that functions serve: what needs disk, much CPU or many minutes waits for ``scanguard worker --lane heavy``."""
 _REFERENCE: Final = "@Microsoft.KeyVault("
 """How the platform shows a reference that it could not resolve
 (https://learn.microsoft.com/en-us/azure/app-service/app-service-key-vault-references)."""
 _NEEDED: Final = ("SCANGUARD__", BLOB_VARIABLE, TEXT_VARIABLE, CONNECTION)
 
 
-def load_app(environ: Mapping[str, str], folder: Path) -> App:
-    """The application, not open yet.
+def load_app(environ: Mapping[str, str], folder: Path, plugins: Plugins | None = None) -> LoadedApp:
+    """Configuration and plugins, checked.
 
     Errors:
         ConfigError, PluginError: it cannot work; everything that is wrong.
     """
-    from scanguard.app import App  # noqa: PLC0415  # an import error there has to be told by Health
+    from scanguard.app.loading import load  # noqa: PLC0415  # an import error there has to be told by Health
 
+    loaded = load(_options(environ, folder), plugins)
+    if loaded.bound.settings.backend is None:
+        raise ConfigError(
+            "backend: the embedded store is on the disk of one instance, and is lost with it; choose one that all "
+            "instances share, such as `backend: {plugin: azure_storage, account: NAME}`"
+        )
+    return loaded
+
+
+def refuse_references(environ: Mapping[str, str]) -> None:
+    """Raise ConfigError when a setting that nothing works without is a reference that was not resolved."""
     unresolved = sorted(name for name in unresolved_references(environ) if name.startswith(_NEEDED))
     if unresolved:
         raise ConfigError(
             f"the platform did not resolve the Key Vault reference in {', '.join(unresolved)}: check that the secret "
             "exists and that the app's identity has the role Key Vault Secrets User, then restart the app"
         )
-    app = App.load(_options(environ, folder))
-    if app.settings.backend is None:
-        raise ConfigError(
-            "backend: the embedded store is on the disk of one instance, and is lost with it; choose one that all "
-            "instances share, such as `backend: {plugin: azure_storage, account: NAME}`"
-        )
-    return app
 
 
-def queue_prefix(app: App) -> str:
-    """What the backend's queues are named by; the lane follows."""
-    options = app.settings.backend.options if app.settings.backend else {}
-    return str(options.get("queue_prefix", QUEUE_PREFIX))
+def refuse_unknown_lanes(environ: Mapping[str, str]) -> None:
+    """Raise ConfigError when a lane is to be served that there is not: its queue would be nobody's."""
+    unknown = [lane for lane in lanes(environ) if lane not in ALL_LANES]
+    if unknown:
+        raise ConfigError(f"{LANES_VARIABLE}: there is no lane {unknown[0]!r}; there are {', '.join(ALL_LANES)}")
+
+
+def lanes(environ: Mapping[str, str]) -> list[str]:
+    """The lanes that functions serve."""
+    return [lane.strip() for lane in environ.get(LANES_VARIABLE, ",".join(LANES)).split(",") if lane.strip()]
 
 
 def unresolved_references(environ: Mapping[str, str]) -> Iterator[str]:
@@ -60,7 +72,7 @@ def unresolved_references(environ: Mapping[str, str]) -> Iterator[str]:
 
 def _options(environ: Mapping[str, str], folder: Path) -> AppOptions:
     """From a blob, else from the app setting (text, or paths of files), else from the file in the package."""
-    from scanguard.app import AppOptions  # noqa: PLC0415  # see load_app
+    from scanguard.app.loading import AppOptions  # noqa: PLC0415  # see load_app
     from scanguard.settings.load import ConfigText  # noqa: PLC0415  # as above
 
     if url := environ.get(BLOB_VARIABLE):

@@ -8,23 +8,27 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from scanguard.errors import EventError
+from scanguard.telemetry.traces import span
 
 if TYPE_CHECKING:
     import azure.functions as func
 
-    from scanguard.app import App
+    from scanguard.app.intake import Intake
 
 log = logging.getLogger("scanguard.function.events")
 
 
-def take_in(app: App, event: func.EventGridEvent) -> str | None:
+def take_in(intake: Intake, event: func.EventGridEvent) -> str | None:
     """The message's text; None for an event that says nothing of a deployment.
 
     Errors:
         EventError: the event is broken. It reaches the host and so Event Grid, which tries again and then keeps the
         event in its dead-letter container: a later version may read it.
     """
-    messages, accepted = app.intake(json.dumps(document(event)).encode())
+    with span("accept events", "server", component="intake") as working:
+        messages, accepted = intake.messages(json.dumps(document(event)).encode())
+        working.set(accepted.attributes)
+    accepted.count()
     for sentence in accepted.skipped:
         log.info("skipped: %s", sentence)
     if accepted.rejected:

@@ -21,7 +21,7 @@ log = logging.getLogger("scanguard.function.health")
 
 async def answer_health(process: Process) -> func.HttpResponse:
     """200 while the configuration can be used and the store answers; else 503, and why."""
-    if process.app is None:
+    if process.index is None:
         return answer(503, {"status": "misconfigured", "problems": process.problems})
     from scanguard.ports import Lane  # noqa: PLC0415  # there is an application: it is loaded
 

@@ -9,16 +9,13 @@ from typing import Final
 import azure.functions as func
 
 from scanguard_function.answers import problem
-from scanguard_function.configuration import CONNECTION, queue_prefix
+from scanguard_function.configuration import CONNECTION, lanes
 from scanguard_function.events import take_in
 from scanguard_function.health import answer_health
+from scanguard_function.index import SCHEDULE_VARIABLE
 from scanguard_function.process import Process
 from scanguard_function.web import Web
 
-LANES_VARIABLE: Final = "SCANGUARD_LANES"
-LANES: Final = ("fresh", "bulk")
-"""Lanes that functions serve: what needs disk, much CPU or many minutes waits for ``scanguard worker --lane heavy``."""
-SCHEDULE_VARIABLE: Final = "SCANGUARD_SWEEP_SCHEDULE"
 SCHEDULE: Final = "0 * * * * *"
 """Every minute, in six fields from seconds to weekday; overdue work waits that long at most."""
 
@@ -29,14 +26,14 @@ def register(app: func.FunctionApp, process: Process, environ: Mapping[str, str]
     Without triggers nothing is dequeued, and Event Grid's deliveries fail and come again.
     """
     app.register_functions(health_function(process))
-    if process.app is None:
+    if process.index is None:
         return
-    prefix = queue_prefix(process.app)
+    prefix = process.index.queue_prefix
     app.register_functions(event_function(process, prefix))
-    for lane in environ.get(LANES_VARIABLE, ",".join(LANES)).split(","):
-        app.register_functions(lane_functions(process, lane.strip(), prefix))
+    for lane in lanes(environ):
+        app.register_functions(lane_functions(process, lane, prefix))
     app.register_functions(sweeps_function(process, environ.get(SCHEDULE_VARIABLE) or SCHEDULE))
-    if not process.app.settings.server.is_open:
+    if process.index.serves_http:
         app.register_functions(service_functions(Web(process)))
     app.register_functions(approvals_function())
 
@@ -61,7 +58,7 @@ def event_function(process: Process, prefix: str) -> func.Blueprint:
     @blueprint.event_grid_trigger("event")
     @blueprint.queue_output("message", queue_name=f"{prefix}fresh", connection=CONNECTION)
     async def event_processor(event: func.EventGridEvent, message: func.Out[str]) -> None:
-        text = take_in(process.loaded, event)
+        text = take_in(process.intake, event)
         if text is not None:
             message.set(text)
 

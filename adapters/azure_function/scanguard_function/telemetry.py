@@ -7,12 +7,14 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from scanguard.app import App
+    from collections.abc import Mapping
+
+    from scanguard.loader import Plugins
 
 _observing: list[ExitStack] = []
 
 
-def observe(app: App) -> None:
+def observe(environ: Mapping[str, str], plugins: Plugins) -> None:
     """Begin, once in a process; what was not sent yet goes out when the process ends in order.
 
     Errors:
@@ -20,7 +22,9 @@ def observe(app: App) -> None:
     """
     if _observing:
         return
+    from scanguard.telemetry.observing import observing  # noqa: PLC0415  # an index of functions needs none of it
+
     stack = ExitStack()
-    stack.enter_context(app.observed())
+    stack.enter_context(observing(environ, plugins.catalog.observers.values()))
     _observing.append(stack)
     atexit.register(stack.close)
