@@ -73,7 +73,7 @@ def lane_functions(process: Process, lane: str, prefix: str) -> func.Blueprint:
     @blueprint.queue_trigger("message", queue_name=f"{prefix}{lane}", connection=CONNECTION)
     async def handle(message: func.QueueMessage) -> None:
         triggers = await process.triggers()
-        await triggers.message(_text(message))
+        await triggers.message(_text(message), deliveries=message.dequeue_count or 1)
 
     @blueprint.function_name(f"{lane.capitalize()}Poison")
     @blueprint.queue_trigger("message", queue_name=f"{prefix}{lane}-poison", connection=CONNECTION)
