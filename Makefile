@@ -27,7 +27,7 @@ check: set-up ## What a commit needs: format, lint, types, import rules, the fas
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy --explicit-package-bases tests plugins/*/tests tools
+	$(BIN)/mypy --explicit-package-bases tests plugins/*/tests tools adapters
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -m "not integration" $(PYTEST_ARGS)
 
