@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
-from workspace import ROOT
-
-sys.path.append(str(ROOT / "benchmarks"))
-
-from azure_intake import LEAST, measure  # the folder of benchmarks is no package
+from azure_intake import LEAST, measure
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
 
