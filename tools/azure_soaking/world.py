@@ -80,10 +80,11 @@ def _deploy(world: AzureWorld, plan: AzurePlan) -> None:
         images = [f"{world.around.registry.host}/soak/image-{image}:1" for image in plan.images(number)]
         name = world.resource(number).rpartition("/")[2]
         world.around.arm.world.put(container_group(name, *images, subscription=SUBSCRIPTION, group="rg-soak"))
-    each = plan.arm_fault_rate / 2
+    throttled = plan.arm_fault_rate / 10  # few: everybody waits after each
+    failing = (plan.arm_fault_rate - throttled) / (1 - throttled)
     world.around.arm.faults = [
-        Fault(status=429, code="TooManyRequests", retry_after_s=1, probability=each),
-        Fault(status=503, probability=each / (1 - each)),
+        Fault(status=429, code="TooManyRequests", retry_after_s=1, probability=throttled),
+        Fault(status=503, probability=failing),
     ]
 
 
