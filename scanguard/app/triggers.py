@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from scanguard.engine.driver import ForeignMessageError, advance, own
+from scanguard.engine.driver import ForeignMessageError, advance, advance_far, own
 from scanguard.engine.engine import Engine
 from scanguard.engine.messages import sweep_message
 from scanguard.errors import BackendError, EventError
@@ -26,8 +26,15 @@ class Triggers:
         self._context = engine.context
         self._queue = engine.context.backend.queue
 
-    async def message(self, text: str) -> None:
+    async def message(self, text: str, *, deliveries: int = 1) -> None:
         """Handle a message; the host removes it from its queue once this returns.
+
+        What follows at once is done too, for the host bills every message. One that comes again does its own work
+        only, so that whatever ended the process is found with the message it belongs to.
+
+        Args:
+            text: The message.
+            deliveries: How often the host gave it, this time included.
 
         Errors:
             BackendError: it has to come again. ForeignMessageError (one of them): a newer version's, or unreadable.
@@ -39,7 +46,8 @@ class Triggers:
         if arrival.not_before is not None:
             await self._queue.send([Outgoing(own(arrival.message, text), arrival.not_before)])
         else:
-            await advance(self._engine, arrival.message, text)
+            go = advance_far if deliveries <= 1 else advance
+            await go(self._engine, arrival.message, text)
         await self._handled(text)
 
     async def poison(self, text: str) -> bool:

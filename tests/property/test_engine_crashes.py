@@ -239,9 +239,19 @@ class CrashingCrowd(CrashingEngine):
             assert most <= rate.requests, f"{most} requests within {rate}"
 
 
+class CrashingHost(CrashingCrowd):
+    """The same where a message's work goes on with what follows at once, as a function app's does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rig.goes_far = True
+
+
 _SETTINGS = settings(max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
 CrashingEngine.TestCase.settings = _SETTINGS
 CrashingCrowd.TestCase.settings = settings(_SETTINGS, max_examples=40)
+CrashingHost.TestCase.settings = settings(_SETTINGS, max_examples=40)
+TestCrashingHost = CrashingHost.TestCase
 TestCrashingEngine = CrashingEngine.TestCase
 CrashingInventory.TestCase.settings = settings(_SETTINGS, max_examples=40)
 TestCrashingCrowd = CrashingCrowd.TestCase

@@ -63,10 +63,44 @@ async def test_a_message_leads_to_a_verdict_step_by_step(place: Place) -> None:
     for _ in range(20):
         if not texts:
             break
-        await place.triggers.message(texts.pop())
+        await place.triggers.message(texts.pop(), deliveries=2)
         texts += [one.model_dump_json() for one in await place.taken()]
     assert (await place.assessment(message.id)).state is AssessmentState.DONE
     assert place.rig.sink.deliveries
+
+
+async def test_what_follows_at_once_is_done_in_one_execution(place: Place) -> None:
+    message = await place.intake()
+    await place.triggers.message(message.model_dump_json())
+    assert (await place.assessment(message.id)).state is AssessmentState.DONE
+    assert place.rig.sink.deliveries
+    assert await place.taken() == []
+
+
+async def test_a_message_that_comes_again_does_its_own_work_only(place: Place) -> None:
+    message = await place.intake()
+    await place.triggers.message(message.model_dump_json(), deliveries=2)
+    assert place.rig.scanners["one"].submitted == []
+    assert {one.kind for one in await place.taken()} == {MessageKind.SCAN}
+
+
+async def test_a_step_that_fails_on_the_way_becomes_a_message(tmp_path: Path) -> None:
+    rig = Rig()
+    async with embedded(tmp_path) as backend:
+
+        class Failing:
+            def __getattr__(self, name: str) -> object:
+                return getattr(backend.reports, name)
+
+            async def put(self, name: str, data: bytes) -> None:
+                raise BackendError("the reports are away")
+
+        place = Place(rig, replace(backend, reports=Failing()))  # type: ignore[arg-type]  # forwards the rest
+        message = await place.intake()
+        await place.triggers.message(message.model_dump_json())
+        assert rig.scanners["one"].submitted
+        assert await backend.queue.next_visible(ALL_LANES) is not None
+        assert (await place.assessment(message.id)).state is AssessmentState.WAITING
 
 
 async def test_a_newer_message_and_an_unreadable_one_are_given_back_to_the_host(place: Place) -> None:

@@ -1,1 +1,1 @@
-"""The crash soak on Azure's parts: workers and a function app on storage that is cut, silenced, doubled and restarted."""
+"""The crash soak on Azure's parts: storage that is cut, silenced, doubled, restarted, below workers and functions."""

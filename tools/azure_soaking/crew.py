@@ -61,7 +61,7 @@ class FunctionCrew:
     async def deliver(self, events: Sequence[Any], chance: random.Random) -> None:
         """As Event Grid does: each event until it is acknowledged."""
         for event in events:
-            while not await self.host.event(event):
+            while not await self.host.event(event):  # noqa: ASYNC110  # nothing tells when it would work
                 await asyncio.sleep(chance.uniform(0.1, 1.0))
             self.acknowledged += 1
 
@@ -86,7 +86,7 @@ async def function_crew(world: AzureWorld, package: Packaged) -> AsyncIterator[F
         raise RuntimeError(
             f"the function app does not start: {json.dumps(worker.indexed)[:500]} {worker.log()[-2000:]}"
         )
-    host = FunctionHost(worker, world.storage.connection, MAX_DEQUEUE, visibility_s=1)
+    host = FunctionHost(worker, world.around.storage.connection, MAX_DEQUEUE, visibility_s=1)
     crew = FunctionCrew(world, package, host)
     try:
         yield crew

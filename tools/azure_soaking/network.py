@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,14 +20,11 @@ _LENGTH: Final = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
 @dataclass
-class DoublingProxy(FaultProxy):
-    """Stands before the queues; each message that is put in is put in once more, over a connection of its own.
+class TappingProxy(FaultProxy):
+    """Looks at whole requests while they pass."""
 
-    Both have the same text and become visible at the same time, so whoever takes them may do so at the same moment.
-    """
-
-    doubled: int = 0
-    _twins: set[asyncio.Task[None]] = field(default_factory=set)
+    def passing(self, request: bytes) -> None:
+        """A request went by."""
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         tapped = asyncio.StreamReader(limit=CHUNK)
@@ -45,14 +43,40 @@ class DoublingProxy(FaultProxy):
                 seen += piece
                 tapped.feed_data(piece)
                 while request := _whole(seen):
-                    if _PUT.match(request):
-                        twin = asyncio.create_task(self._again(request))
-                        self._twins.add(twin)
-                        twin.add_done_callback(self._twins.discard)
+                    self.passing(request)
         except OSError:
             pass
         finally:
             tapped.feed_eof()
+
+
+@dataclass
+class CountingProxy(TappingProxy):
+    """Counts requests by their method."""
+
+    requests: Counter[str] = field(default_factory=Counter)
+
+    def passing(self, request: bytes) -> None:
+        """Count it."""
+        self.requests[request.partition(b" ")[0].decode()] += 1
+
+
+@dataclass
+class DoublingProxy(TappingProxy):
+    """Stands before the queues; each message that is put in is put in once more, over a connection of its own.
+
+    Both have the same text and become visible at the same time, so whoever takes them may do so at the same moment.
+    """
+
+    doubled: int = 0
+    _twins: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def passing(self, request: bytes) -> None:
+        """Put a message in again."""
+        if _PUT.match(request):
+            twin = asyncio.create_task(self._again(request))
+            self._twins.add(twin)
+            twin.add_done_callback(self._twins.discard)
 
     async def _again(self, request: bytes) -> None:
         with contextlib.suppress(OSError, TimeoutError):

@@ -27,36 +27,41 @@ PLUGINS: Final = "soaking.plugin,scanguard_azure.plugin"
 
 
 @dataclass(frozen=True)
-class AzureWorld(World):
-    """A folder, and the servers around it."""
+class Around:
+    """The servers around a world."""
 
     registry: Registry
     arm: ArmSimulator
     identity: ManagedIdentity
     storage: Storage
 
+
+@dataclass(frozen=True)
+class AzureWorld(World):
+    """A folder, and what is around it."""
+
+    around: Around
+
     def environment(self) -> Mapping[str, str]:
         """The environment of every process: storage is reached by the network."""
         return {
             **super().environment(),
-            **self.identity.environment,
+            **self.around.identity.environment,
             "SCANGUARD_PLUGINS": PLUGINS,
-            CONNECTION: self.storage.connection,
+            CONNECTION: self.around.storage.connection,
         }
 
     def settings(self) -> dict[str, str]:
         """The app settings of the function app."""
         kept = {name: self.environment()[name] for name in ("PYTHONPATH", "SCANGUARD_PLUGINS", CONNECTION)}
         config = {"SCANGUARD_CONFIG": str(self.folder / "scanguard.yaml"), "SCANGUARD_DATA_DIR": str(self.data)}
-        return {**kept, **config, **self.identity.environment}
+        return {**kept, **config, **self.around.identity.environment}
 
 
-def make_azure_world(
-    plan: AzurePlan, folder: Path, registry: Registry, arm: ArmSimulator, identity: ManagedIdentity, storage: Storage
-) -> AzureWorld:
+def make_azure_world(plan: AzurePlan, folder: Path, around: Around) -> AzureWorld:
     """Push the images, let the deployments run, write configuration and events."""
-    digests = tuple(_push(registry, number) for number in range(plan.digests))
-    world = AzureWorld(plan, folder, digests, registry, arm, identity, storage)
+    digests = tuple(_push(around.registry, number) for number in range(plan.digests))
+    world = AzureWorld(plan, folder, digests, around)
     _deploy(world, plan)
     (folder / "scanguard.yaml").write_text(yaml.safe_dump(_configuration(world)))
     write_events(world)
@@ -70,13 +75,13 @@ def _push(registry: Registry, number: int) -> str:
 
 
 def _deploy(world: AzureWorld, plan: AzurePlan) -> None:
-    world.arm.world.subscriptions.add(SUBSCRIPTION)
+    world.around.arm.world.subscriptions.add(SUBSCRIPTION)
     for number in range(plan.deployments):
-        images = [f"{world.registry.host}/soak/image-{image}:1" for image in plan.images(number)]
+        images = [f"{world.around.registry.host}/soak/image-{image}:1" for image in plan.images(number)]
         name = world.resource(number).rpartition("/")[2]
-        world.arm.world.put(container_group(name, *images, subscription=SUBSCRIPTION, group="rg-soak"))
+        world.around.arm.world.put(container_group(name, *images, subscription=SUBSCRIPTION, group="rg-soak"))
     each = plan.arm_fault_rate / 2
-    world.arm.faults = [
+    world.around.arm.faults = [
         Fault(status=429, code="TooManyRequests", retry_after_s=1, probability=each),
         Fault(status=503, probability=each / (1 - each)),
     ]
@@ -84,15 +89,15 @@ def _deploy(world: AzureWorld, plan: AzurePlan) -> None:
 
 def _configuration(world: AzureWorld) -> dict[str, Any]:
     """That of every soak, with Azure's backend, platform and sink."""
-    made = json.loads(json.dumps(configuration(world)))
+    made: dict[str, Any] = json.loads(json.dumps(configuration(world)))
     account = {"connection_string": f"env:{CONNECTION}", "connect_timeout_s": 2, "read_timeout_s": 5}
     made["backend"] = {"plugin": "azure_storage", **account}
     instances = made["instances"]
-    instances["deployments"] = {"plugin": "azure", "management_url": world.arm.url, "inventory_every": None}
+    instances["deployments"] = {"plugin": "azure", "management_url": world.around.arm.url, "inventory_every": None}
     instances["results"] = {
         "plugin": "azure_results", **account, "table": RESULTS, "recent_table": f"{RESULTS}Recent", "retention": None,
     }  # fmt: skip
     made["chains"]["default"]["sinks"].append("results")
-    made["registries"] = {"insecure": [world.registry.host], "ca_file": str(world.arm.ca_file)}
+    made["registries"] = {"insecure": [world.around.registry.host], "ca_file": str(world.around.arm.ca_file)}
     made["engine"]["attempts"] = 8
     return made

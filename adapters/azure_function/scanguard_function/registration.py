@@ -77,7 +77,7 @@ def lane_functions(process: Process, lane: str, prefix: str) -> func.Blueprint:
     async def handle(message: func.QueueMessage, context: func.Context) -> None:
         triggers = await process.triggers()
         with continued(context):
-            await triggers.message(_text(message))
+            await triggers.message(_text(message), deliveries=message.dequeue_count or 1)
 
     @blueprint.function_name(f"{lane.capitalize()}Poison")
     @blueprint.queue_trigger("message", queue_name=f"{prefix}{lane}-poison", connection=CONNECTION)
