@@ -76,7 +76,9 @@ class WorkerProcess:
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     async def call(self, function: str, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run a function; raises WorkerDiedError when the process ends first."""
+        """Run a function; raises WorkerDiedError when the process ends first, or has ended."""
+        if self._reading.done():
+            raise WorkerDiedError("it has ended")
         number = next(self._numbers)
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
         call = {"id": number, "function": function, "data": data, "metadata": metadata or {}}

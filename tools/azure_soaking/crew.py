@@ -32,7 +32,7 @@ class FunctionCrew:
     failures: int = 0
     acknowledged: int = 0
     _number: int = 1
-    _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _is_there: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def serve(self) -> None:
         """Queue triggers and the timer, until cancelled; storage may be away."""
@@ -40,6 +40,7 @@ class FunctionCrew:
         tick_at = loop.time() + TICK_EVERY_S
         while True:
             handled = 0
+            await self._is_there.wait()  # nothing is handed to a worker that is dead
             with contextlib.suppress(AzureError, WorkerDiedError):
                 if loop.time() >= tick_at:
                     tick_at = loop.time() + TICK_EVERY_S
@@ -51,25 +52,28 @@ class FunctionCrew:
 
     async def kill(self) -> None:
         """Kill the worker with -9 in the middle of whatever it does, and start another."""
-        async with self._changing:
-            self.host.worker.kill()
-            self.kills += 1
-            await self.host.worker.stop()
-            self._number += 1
-            await self._start()
+        self._is_there.clear()
+        self.host.worker.kill()
+        self.kills += 1
+        await self.host.worker.stop()
+        self._number += 1
+        await self.start()
 
     async def deliver(self, events: Sequence[Any], chance: random.Random) -> None:
         """As Event Grid does: each event until it is acknowledged."""
         for event in events:
+            await self._is_there.wait()
             while not await self.host.event(event):  # noqa: ASYNC110  # nothing tells when it would work
                 await asyncio.sleep(chance.uniform(0.1, 1.0))
             self.acknowledged += 1
 
-    async def _start(self) -> None:
+    async def start(self) -> None:
+        """Start a worker process, from which on it is the app's."""
         log = self.world.folder / f"function-{self._number}.log"
         worker = WorkerProcess(self.package, self.world.settings(), log)
         await worker.start()
         self.host.worker = worker
+        self._is_there.set()
 
     def _count(self) -> None:
         self.calls += len(self.host.calls)
@@ -80,14 +84,13 @@ class FunctionCrew:
 @contextlib.asynccontextmanager
 async def function_crew(world: AzureWorld, package: Packaged) -> AsyncIterator[FunctionCrew]:
     """A crew with a worker that runs."""
-    worker = WorkerProcess(package, world.settings(), world.folder / "function-1.log")
-    await worker.start()
-    if worker.indexed["error"] or "EventProcessor" not in worker.indexed["functions"]:
-        raise RuntimeError(
-            f"the function app does not start: {json.dumps(worker.indexed)[:500]} {worker.log()[-2000:]}"
-        )
+    worker = WorkerProcess(package, world.settings(), world.folder / "function-0.log")
     host = FunctionHost(worker, world.around.storage.connection, MAX_DEQUEUE, visibility_s=1)
     crew = FunctionCrew(world, package, host)
+    await crew.start()
+    found = host.worker.indexed
+    if found["error"] or "EventProcessor" not in found["functions"]:
+        raise RuntimeError(f"the function app does not start: {json.dumps(found)[:500]} {host.worker.log()[-2000:]}")
     try:
         yield crew
     finally:
