@@ -245,7 +245,8 @@ def _sorted(group: Sequence[_Said]) -> Sequence[_Said]:
 
 def _statement(scanner: str, finding: Finding) -> tuple[str, ...]:
     package = finding.package
-    return scanner, finding.id, package.purl, package.name, package.version, package.path or "", finding.severity
+    severity = finding.severity.value  # as text, for as severities not all of them can be put in order
+    return scanner, finding.id, package.purl, package.name, package.version, package.path or "", severity
 
 
 def _severity(said: Sequence[_Said], trust: Sequence[str]) -> tuple[Severity, str]:

@@ -168,3 +168,9 @@ def test_real_advisories_of_one_vulnerability_are_one_finding_and_no_more() -> N
     assert len(found) == len({frozenset(item.finding.ids) for item in found}) <= len(django)
     assert all("osv" in item.found_by for item in found)
     assert sum(item.found_by == ("grype", "osv", "trivy") for item in found) > 40
+
+
+def test_statements_of_unknown_severity_have_their_place_whatever_came_first() -> None:
+    """As severities, an unknown one and any other are in no order; as statements they are."""
+    rated, unrated = (finding("CVE-1", OPENSSL, severity) for severity in ("NEGLIGIBLE", "UNKNOWN"))
+    assert merged(one=[rated, rated, unrated]) == merged(one=[unrated, rated, rated])

@@ -14,6 +14,7 @@ from scanguard_function.events import take_in
 from scanguard_function.health import answer_health
 from scanguard_function.index import SCHEDULE_VARIABLE
 from scanguard_function.process import Process
+from scanguard_function.telemetry import continued
 from scanguard_function.web import Web
 
 SCHEDULE: Final = "0 * * * * *"
@@ -57,8 +58,10 @@ def event_function(process: Process, prefix: str) -> func.Blueprint:
     @blueprint.function_name("EventProcessor")
     @blueprint.event_grid_trigger("event")
     @blueprint.queue_output("message", queue_name=f"{prefix}fresh", connection=CONNECTION)
-    async def event_processor(event: func.EventGridEvent, message: func.Out[str]) -> None:
-        text = take_in(process.intake, event)
+    async def event_processor(event: func.EventGridEvent, message: func.Out[str], context: func.Context) -> None:
+        intake = process.intake
+        with continued(context):
+            text = take_in(intake, event)
         if text is not None:
             message.set(text)
 
@@ -71,9 +74,10 @@ def lane_functions(process: Process, lane: str, prefix: str) -> func.Blueprint:
 
     @blueprint.function_name(f"{lane.capitalize()}Lane")
     @blueprint.queue_trigger("message", queue_name=f"{prefix}{lane}", connection=CONNECTION)
-    async def handle(message: func.QueueMessage) -> None:
+    async def handle(message: func.QueueMessage, context: func.Context) -> None:
         triggers = await process.triggers()
-        await triggers.message(_text(message), deliveries=message.dequeue_count or 1)
+        with continued(context):
+            await triggers.message(_text(message), deliveries=message.dequeue_count or 1)
 
     @blueprint.function_name(f"{lane.capitalize()}Poison")
     @blueprint.queue_trigger("message", queue_name=f"{prefix}{lane}-poison", connection=CONNECTION)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import atexit
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import azure.functions as func
 
     from scanguard.loader import Plugins
 
@@ -28,3 +30,11 @@ def observe(environ: Mapping[str, str], plugins: Plugins) -> None:
     stack.enter_context(observing(environ, plugins.catalog.observers.values()))
     _observing.append(stack)
     atexit.register(stack.close)
+
+
+def continued(context: func.Context) -> AbstractContextManager[None]:
+    """Everything inside belongs to the trace that the host began for an invocation."""
+    from scanguard.telemetry.traces import continuing  # noqa: PLC0415  # an index of functions needs none of it
+
+    trace = context.trace_context
+    return continuing(trace.trace_parent or "", trace.trace_state or "")
