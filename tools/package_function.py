@@ -19,6 +19,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from packaging.requirements import Requirement
 from workspace import ROOT, Member, members
 
 ADAPTER = ROOT / "adapters" / "azure_function"
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--extras", default="azure,qualys", help="Extras of scanguard, comma-separated.")
+    parser.add_argument("--extras", default="azure,azure-monitor,qualys", help="Extras of scanguard, comma-separated.")
     parser.add_argument("--config", type=Path, help="Goes into the package as scanguard.yaml, and is checked.")
     parser.add_argument(
         "--settings", type=Path, help="The app settings beside the configuration, NAME=VALUE a line: checked with it."
@@ -165,7 +166,7 @@ def _needed(extras: Sequence[str]) -> list[Member]:
         if extra not in known:
             raise PackageError(f"scanguard has no extra {extra!r}; there are {', '.join(sorted(known))}")
     asked = [requirement for extra in extras for requirement in known[extra]]
-    return [core, *(one for one in plugins if any(text.startswith(f"{one.name}>") for text in asked))]
+    return [core, *(one for one in plugins if any(Requirement(text).name == one.name for text in asked))]
 
 
 def _install(site: Path, extras: Sequence[str], python: str, wheels: Path) -> None:

@@ -36,6 +36,7 @@ _ARM_ID: Final = re.compile(
     re.IGNORECASE,
 )
 _MAX_NESTED: Final = 64 * 1024
+_TELLING: Final = re.compile(r"[/0-9]")
 
 Object = Mapping[str, JsonValue]
 
@@ -142,5 +143,10 @@ def _event(**fields: object) -> Event:
 
 
 def _shown(value: JsonValue) -> str:
-    text = ascii(value)
-    return text if len(text) <= 100 else f"{text[:100]}…"
+    """What stands there; a text itself only where it begins like an id or a time, for any other may be personal."""
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    if not isinstance(value, str) or _TELLING.match(value):
+        text = ascii(value)
+        return text if len(text) <= 100 else f"{text[:100]}…"
+    return f"a text of {len(value)} characters"

@@ -33,6 +33,7 @@ _LOGIN_SERVER: Final = re.compile(rf"[a-z0-9](?:[a-z0-9-]{{0,61}}[a-z0-9])?\.(?:
 
 log = logging.getLogger("scanguard.plugin.acr")
 
+_TELLING: Final = re.compile(r"[./]")
 Object = Mapping[str, JsonValue]
 
 
@@ -113,5 +114,10 @@ def _event(**fields: object) -> Event:
 
 
 def _shown(value: JsonValue) -> str:
+    """What stands there; a text itself only where it looks like a host or a path, for any other may be personal."""
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    if isinstance(value, str) and not _TELLING.search(value):
+        return f"a text of {len(value)} characters"
     text = ascii(value)
     return text if len(text) <= 100 else f"{text[:100]}…"

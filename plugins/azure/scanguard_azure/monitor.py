@@ -48,7 +48,7 @@ def exporters(environ: Mapping[str, str]) -> Exporters:
         ConfigError: the connection string makes no sense.
     """
     if not _is_installed():
-        log.warning('%s is set, and nothing sends there: pip install "scanguard-azure[monitor]"', CONNECTION)
+        log.warning('%s is set, and nothing sends there: pip install "scanguard[azure-monitor]"', CONNECTION)
         return Exporters()
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)

@@ -263,7 +263,7 @@ def test_a_function_app_without_the_exporter_works_and_says_that_nothing_is_sent
     monkeypatch.setitem(sys.modules, "azure.monitor.opentelemetry.exporter", None)
     monkeypatch.setattr("scanguard_azure.monitor.find_spec", lambda name: None)
     assert exporters({CONNECTION: f"InstrumentationKey={KEY}"}) == Exporters()
-    assert 'pip install "scanguard-azure[monitor]"' in caplog.text
+    assert 'pip install "scanguard[azure-monitor]"' in caplog.text
 
 
 @pytest.mark.parametrize(("environ", "wanted"), [({}, False), ({CONNECTION: " "}, False), ({CONNECTION: "x"}, True)])
