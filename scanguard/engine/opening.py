@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from scanguard.engine.assessing import CLOSED, NO_ERROR, Step, image_state, nobody_knows
 from scanguard.engine.context import EngineContext
@@ -84,6 +84,6 @@ class Opening:
         """Wait for a turn to ask the platform, as a message."""
         assessment = stored.document
         later = {"not_before": until.at, "slot": until.slot, "slot_of": until.slot_of}
-        due = max(self._limits.rearm_at(self._context.now()), until.at + timedelta(seconds=1))
+        due = self._limits.rearm_at(until.at)
         await self._store.replace(stored, assessment.model_copy(update=later), due)
         return None, [Outgoing(wake_up(assessment), until.at)]

@@ -36,6 +36,20 @@ async def test_a_platform_is_asked_no_faster_than_its_quota_and_no_attempt_is_us
     assert {one.attempts for one in rig.assessments().values()} == {0}
 
 
+async def test_a_message_that_is_a_little_late_for_its_turn_is_not_sent_a_second_time() -> None:
+    rig = Rig()
+    rig.platform_rates = (Rate.parse("5/m"),)
+    await announced(rig, 12)
+    while await rig.work_once():
+        pass
+    waiting = [one.not_before for one in rig.assessments().values() if one.not_before is not None]
+    messages = len(rig.memory.queue.items)
+    assert messages == len(waiting) > 0
+    rig.memory.clock.moment = min(waiting) + timedelta(seconds=30)  # as where there is more work than workers
+    await rig.sweep()
+    assert len(rig.memory.queue.items) == messages
+
+
 async def test_fresh_deployments_are_asked_after_before_the_bulk() -> None:
     rig = Rig()
     rig.platform_rates = (Rate.parse("5/m"),)
