@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from scanguard.engine.context import EngineContext
 from scanguard.engine.documents import Assessment
@@ -15,6 +16,11 @@ from scanguard.engine.turns import is_now
 from scanguard.errors import PlatformError, PlatformForbiddenError, PlatformThrottledError, PluginContractError
 from scanguard.model.deployment import Deployment
 from scanguard.ports import Lane
+
+LATE_S: Final = 10.0
+"""How late a platform may be asked in its turn: a queue counts whole seconds, and a host looks into it now and then.
+
+Who came too late would book anew behind everybody else, and with many waiting nobody would ever be in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,7 @@ class Describer:
         """None when the platform may be asked now."""
         limited, count = hosted.limited, hosted.spec.requests_per_call
         slot = assessment.slot if assessment.slot_of == limited.name else None
-        if not count or await is_now(self._context, limited, slot):
+        if not count or await is_now(self._context, limited, slot, at_least_s=LATE_S):
             return None
         is_bulk = assessment.lane is Lane.BULK
         turn = await self._context.quotas.take(limited, count, bulk=is_bulk, errand=Errand.CALL)

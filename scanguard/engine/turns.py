@@ -71,11 +71,11 @@ def _errand(task: ScanTask) -> Errand:
     return Errand.POLL if task.ticket_requests is None else Errand.RESULT
 
 
-async def is_now(context: EngineContext, limited: Limited, slot: datetime | None) -> bool:
-    """Whether a slot that was booked before is this moment."""
+async def is_now(context: EngineContext, limited: Limited, slot: datetime | None, *, at_least_s: float = 0.0) -> bool:
+    """Whether a slot that was booked before is this moment, or so little ago that it still holds."""
     if slot is None or not limited.rates:
         return False
-    late = timedelta(seconds=SlotBook(limited.rates, {}).late_s)
+    late = timedelta(seconds=max(at_least_s, SlotBook(limited.rates, {}).late_s))
     return slot <= context.now() <= slot + late and not await context.quotas.is_closed(limited.name)
 
 

@@ -50,6 +50,20 @@ async def test_a_message_that_is_a_little_late_for_its_turn_is_not_sent_a_second
     assert len(rig.memory.queue.items) == messages
 
 
+async def test_a_turn_holds_for_a_message_that_comes_some_seconds_late() -> None:
+    rig = Rig()
+    rig.platform_rates = (Rate.parse("1/5s"),)
+    await announced(rig, 3)
+    while await rig.work_once():
+        pass
+    assert len(rig.described) == 1
+    first = min(one.not_before for one in rig.assessments().values() if one.not_before is not None)
+    rig.memory.clock.moment = first + timedelta(seconds=4)
+    while await rig.work_once():
+        pass
+    assert len(rig.described) == 2, "its turn was four seconds ago, and nobody else's since"
+
+
 async def test_fresh_deployments_are_asked_after_before_the_bulk() -> None:
     rig = Rig()
     rig.platform_rates = (Rate.parse("5/m"),)
