@@ -240,7 +240,7 @@ class Polling:
         return [Outgoing(poll_message(held.instance), stored.document.next_at)]
 
     def _due(self, at: datetime) -> datetime:
-        return max(self._context.limits.rearm_at(self._context.now()), at + timedelta(seconds=1))
+        return self._context.limits.rearm_at(max(at, self._context.now()))
 
 
 def _checked(answers: Sequence[object], expected: int, instance: str) -> list[ScanOutcome]:

@@ -52,7 +52,7 @@ class Turns:
         keeps = turn.booked and turn.at < deadline
         at = min(turn.at, deadline)
         waiting = task.model_copy(update={"slot": at if keeps else None, "not_before": at, "deadline": deadline})
-        due = max(self._context.limits.rearm_at(self._context.now()), at + timedelta(seconds=1))
+        due = self._context.limits.rearm_at(max(at, self._context.now()))  # a message a little late is not sent twice
         try:
             await self._context.store.replace(stored, waiting, due)
         except ConflictError:
