@@ -1,6 +1,6 @@
 """Checks infra/ with checkov, in an environment of its own: every finding is mended or accepted with a reason.
 
-checkov pins versions that nothing else here could live with (https://pypi.org/project/checkov/), takes a minute and
+checkov pins versions that nothing else here could live with, takes a minute and
 300 MB to install, and ends with 0 on a file that it cannot parse; so its JSON is read. Usage: ``make infra-lint``.
 """
 

@@ -1,6 +1,6 @@
 """Bicep files read as a tree: what they declare, as plain values. No compiler runs here; this finds part of its errors.
 
-The grammar is tree-sitter-bicep's (https://pypi.org/project/tree-sitter-bicep/); it knows no ``.bicepparam``, whose
+The grammar is that of the package tree-sitter-bicep; it knows no ``.bicepparam``, whose
 ``param x = …`` is read as ``var x = …``.
 """
 
