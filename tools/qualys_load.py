@@ -73,7 +73,15 @@ SCENES: Final = {
         for_s=1800.0,
     ),
     "hourly": Scene("300 an hour", limits=("300/h", "30/m"), speed=6.0, for_s=1.25 * 3600.0),
-    "faults": Scene("20 % faults, two workers killed with -9", fault_rate=0.2, workers=2, kills=2, speed=12.0),
+    "faults": Scene(
+        "20 % faults, two workers killed with -9",
+        fault_rate=0.2,
+        workers=2,
+        kills=2,
+        limits=("5000/m",),
+        poll_batch=20,
+        speed=4.0,
+    ),
 }
 
 
