@@ -146,7 +146,8 @@ class FakeTrivy:
 
     def __post_init__(self) -> None:
         self.folder.mkdir()
-        self.path.write_text(f"#!{sys.executable} -SE\n{FAKE}", encoding="utf-8")
+        program = Path(sys.executable).resolve()  # of the environment, whose own path may hold a space
+        self.path.write_text(f"#!{program} -SE\n{FAKE}", encoding="utf-8")
         self.path.chmod(self.path.stat().st_mode | stat.S_IXUSR)
         self.plan()
 
