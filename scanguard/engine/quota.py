@@ -8,6 +8,8 @@ a fifth to fresh work and stands behind whatever fresh work is waiting for.
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -81,9 +83,17 @@ class Quotas:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self._in_turn: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def take(self, limited: Limited, count: int, *, bulk: bool, errand: Errand) -> Turn:
-        """Book the next free slot for ``count`` requests; at once where no rate limits the instance."""
+        """Book the next free slot for ``count`` requests; at once where no rate limits the instance.
+
+        Of one process one at a time: the row is swapped, and its many messages would only overtake each other.
+        """
+        async with self._in_turn[limited.name]:
+            return await self._take(limited, count, bulk=bulk, errand=errand)
+
+    async def _take(self, limited: Limited, count: int, *, bulk: bool, errand: Errand) -> Turn:
         now = self._clock.now()
         stored = await self._store.get(Quota, limited.name)
         if stored is None:
@@ -114,7 +124,8 @@ class Quotas:
             return quota.model_copy(update={"taken": _dumped(book)}), None
 
         if limited.rates and turn.booked:
-            await self._store.update(Quota, limited.name, "", change)
+            async with self._in_turn[limited.name]:
+                await self._store.update(Quota, limited.name, "", change)
 
     async def close(self, instance: str, until: datetime) -> None:
         """The service asked everybody to stay away until then."""

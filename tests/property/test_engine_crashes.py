@@ -177,6 +177,8 @@ class CrashingInventory(CrashingEngine):
 
     def teardown(self) -> None:
         self.rig.sweeps["inventory"].every = timedelta(days=15)
+        self.rig.memory.faults.countdown = None
+        self.do(self.rig.sweep())  # as workers do all the time; the first one makes the job's row
         super().teardown()
         there = set(self.rig.deployments)
         heads = [Head.model_validate(row.body) for row in self.rig.memory.state.rows.values() if row.table == "head"]
