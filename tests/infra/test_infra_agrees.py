@@ -11,6 +11,9 @@ from typing import Any
 import click
 import pytest
 from bicep import INFRA, Bicep
+from scanguard_azure.arm import roles
+from scanguard_azure.results_config import ResultsConfig
+from scanguard_azure.storage_config import StorageConfig
 
 from scanguard.builtin.events import OPERATIONS
 from scanguard.cli.root import cli
@@ -97,7 +100,6 @@ def test_reading_takes_these_actions_and_no_other() -> None:
 
 
 def test_the_platform_asks_for_no_other_action() -> None:
-    roles = pytest.importorskip("scanguard_azure.arm.roles", reason="the platform is not there yet")
     asked = {*roles.READ.values(), roles.READ_REVISIONS, roles.READ_EXECUTIONS, roles.READ_SUBSCRIPTION}
 
     assert {*asked, "Microsoft.ResourceGraph/resources/read"} == set(module("reading-role").variables["actions"])
@@ -127,8 +129,7 @@ def test_results_and_dead_letters_end_after_the_days_that_were_asked_for() -> No
 
 
 def test_the_sink_finds_its_container_and_tables() -> None:
-    config = pytest.importorskip("scanguard_azure.results_config", reason="the sink is not there yet")
-    options = {name: field.default for name, field in config.ResultsConfig.model_fields.items()}
+    options = {name: field.default for name, field in ResultsConfig.model_fields.items()}
 
     assert NAMES["containers"]["results"] == options["container"]
     assert {options["table"], options["recent_table"]} <= set(NAMES["tables"])
@@ -136,8 +137,7 @@ def test_the_sink_finds_its_container_and_tables() -> None:
 
 def test_the_backend_finds_its_queues_tables_and_container() -> None:
     """With an identity it makes nothing itself."""
-    storage = pytest.importorskip("scanguard_azure.storage_config", reason="the backend is not there yet")
-    options = {name: field.default for name, field in storage.StorageConfig.model_fields.items()}
+    options = {name: field.default for name, field in StorageConfig.model_fields.items()}
 
     assert {f"{options['queue_prefix']}{lane}" for lane in Lane} <= set(NAMES["queues"])
     assert {f"{options['table_prefix']}{table}" for table in ("State", "Due", "Records")} <= set(NAMES["tables"])
@@ -145,7 +145,6 @@ def test_the_backend_finds_its_queues_tables_and_container() -> None:
     assert "account" in options
 
 
-@pytest.mark.skipif(not ADAPTER.exists(), reason="the function app is not there yet")
 def test_triggers_have_the_names_of_the_functions() -> None:
     functions = set(_told("function_name"))
 
@@ -154,7 +153,6 @@ def test_triggers_have_the_names_of_the_functions() -> None:
     assert set(NAMES["functions"]["triggers"]) <= functions
 
 
-@pytest.mark.skipif(not ADAPTER.exists(), reason="the function app is not there yet")
 def test_the_queues_of_the_functions_and_the_hosts_connection_are_there() -> None:
     code = "\n".join(path.read_text(encoding="utf-8") for path in ADAPTER.rglob("*.py"))
     settings = (INFRA / "modules" / "function.bicep").read_text(encoding="utf-8")
@@ -165,7 +163,6 @@ def test_the_queues_of_the_functions_and_the_hosts_connection_are_there() -> Non
         assert f'"{variable}"' in code, f"{variable} is set, and nobody reads it"
 
 
-@pytest.mark.skipif(not ADAPTER.exists(), reason="the function app is not there yet")
 def test_messages_are_encoded_as_the_backend_writes_them() -> None:
     host = json.loads((ADAPTER / "host.json").read_text(encoding="utf-8"))
 
