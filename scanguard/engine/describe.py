@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from scanguard.engine.context import EngineContext
 from scanguard.engine.documents import Assessment
@@ -12,15 +11,9 @@ from scanguard.engine.guard import call_plugin
 from scanguard.engine.heads import Heads
 from scanguard.engine.plan import HostedPlatform
 from scanguard.engine.quota import Errand
-from scanguard.engine.turns import is_now
 from scanguard.errors import PlatformError, PlatformForbiddenError, PlatformThrottledError, PluginContractError
 from scanguard.model.deployment import Deployment
 from scanguard.ports import Lane
-
-LATE_S: Final = 10.0
-"""How late a platform may be asked in its turn: a queue counts whole seconds, and a host looks into it now and then.
-
-Who came too late would book anew behind everybody else, and with many waiting nobody would ever be in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +75,18 @@ class Describer:
         return None
 
     async def _turn(self, assessment: Assessment, hosted: HostedPlatform) -> Postponed | None:
-        """None when the platform may be asked now."""
+        """None when the platform may be asked now. Whoever dies while asking asks again with the same slot."""
         limited, count = hosted.limited, hosted.spec.requests_per_call
-        slot = assessment.slot if assessment.slot_of == limited.name else None
-        if not count or await is_now(self._context, limited, slot, at_least_s=LATE_S):
+        if not count:
             return None
-        is_bulk = assessment.lane is Lane.BULK
-        turn = await self._context.quotas.take(limited, count, bulk=is_bulk, errand=Errand.CALL)
-        if turn.booked and turn.at <= self._context.now():
-            return None
-        return Postponed(turn.at, turn.at if turn.booked else None, limited.name)
+        turn = await self._context.quotas.take(
+            limited,
+            count,
+            bulk=assessment.lane is Lane.BULK,
+            errand=Errand.CALL,
+            held=assessment.slot if assessment.slot_of == limited.name else None,
+        )
+        return None if turn.is_now else Postponed(turn.at, turn.slot, limited.name)
 
     async def _ask(self, hosted: HostedPlatform, resource_id: str) -> Deployment | None:
         try:

@@ -15,7 +15,6 @@ from scanguard.engine.plan import HostedSweep
 from scanguard.engine.quota import Errand
 from scanguard.engine.roster import Roster
 from scanguard.engine.store import Stored
-from scanguard.engine.turns import is_now
 from scanguard.errors import (
     ConflictError,
     PlatformThrottledError,
@@ -79,16 +78,17 @@ class JobHandler:
     async def _wait(self, stored: Stored[Job], hosted: HostedSweep) -> list[Outgoing] | None:
         """None when the page may be asked for now, else the message that comes when it may."""
         job, count = stored.document, hosted.spec.requests_per_page
-        if not count or await is_now(self._context, hosted.limited, job.slot):
+        if not count:
             return None
-        turn = await self._context.quotas.take(hosted.limited, count, bulk=True, errand=Errand.CALL)
-        if turn.booked and turn.at <= self._context.now():
+        turn = await self._context.quotas.take(hosted.limited, count, bulk=True, errand=Errand.CALL, held=job.slot)
+        if turn.is_now:
             return None
-        later = job.model_copy(update={"not_before": turn.at, "slot": turn.at if turn.booked else None})
+        later = job.model_copy(update={"not_before": turn.at, "slot": turn.slot})
         try:
             return await self._saved(stored, later)
         except ConflictError:
-            await self._context.quotas.give_back(hosted.limited, turn, count, Errand.CALL)
+            if turn.slot != job.slot:
+                await self._context.quotas.give_back(hosted.limited, turn.slot, count, Errand.CALL)
             raise
 
     async def _page(self, stored: Stored[Job], hosted: HostedSweep) -> list[Outgoing]:

@@ -19,7 +19,6 @@ from scanguard.engine.plan import HostedScanner
 from scanguard.engine.quota import Errand
 from scanguard.engine.store import read_document
 from scanguard.engine.transitions import ScanOutcome
-from scanguard.engine.turns import is_now
 from scanguard.errors import (
     BackendError,
     PluginContractError,
@@ -139,16 +138,11 @@ class Polling:
         is_held = poller.lease_until is not None and poller.lease_until > now
         if poller.next_at is None or poller.next_at > now or is_held:
             return []
-        if await is_now(self._context, hosted.limited, poller.slot):
+        count = hosted.spec.requests_per_call
+        turn = await self._context.quotas.take(hosted.limited, count, bulk=False, errand=Errand.POLL, held=poller.slot)
+        if turn.is_now:
             return None
-        turn = await self._context.quotas.take(
-            hosted.limited, hosted.spec.requests_per_call, bulk=False, errand=Errand.POLL
-        )
-        if turn.booked and turn.at <= now:
-            return None
-        later = poller.model_copy(
-            update={"next_at": turn.at, "turn_at": turn.at, "slot": turn.at if turn.booked else None}
-        )
+        later = poller.model_copy(update={"next_at": turn.at, "turn_at": turn.at, "slot": turn.slot})
         await self._store.replace(stored, later, self._due(turn.at))
         return [Outgoing(poll_message(hosted.instance), turn.at)]
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from typing import ClassVar, Final
@@ -54,7 +54,7 @@ class Quota(Document):
 
     instance: str
     taken: Mapping[str, Mapping[str, int]] = {}
-    """Requests by rate and bucket."""
+    """Requests by rate and bucket, and what of them went out: versions that do not know it carry it along."""
     fresh_until: Instant | None = None
     """The last slot that fresh work has booked."""
     fresh_tail: Instant | None = None
@@ -70,11 +70,25 @@ class Quota(Document):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """When a request may go out; if not ``booked``, ask again then. ``late_s``: how late it may go out."""
+    """Whether a request may go out now; if not, ask again ``at``, with the ``slot`` that is booked, if one is.
 
+    A slot holds until it is used or given back, however late whoever has it comes.
+    """
+
+    is_now: bool
     at: datetime
-    booked: bool
-    late_s: float
+    slot: datetime | None = None
+
+
+_Step = Callable[["Quota"], tuple["Quota", Turn]]
+
+
+@dataclass(slots=True)
+class _Line:
+    """Those of one process who want something of one row; whoever is first swaps it for all who wait by then."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: list[tuple[_Step, asyncio.Future[Turn]]] = field(default_factory=list)
 
 
 class Quotas:
@@ -83,49 +97,82 @@ class Quotas:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._in_turn: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._lines: dict[str, _Line] = defaultdict(_Line)
 
-    async def take(self, limited: Limited, count: int, *, bulk: bool, errand: Errand) -> Turn:
-        """Book the next free slot for ``count`` requests; at once where no rate limits the instance.
+    async def take(
+        self, limited: Limited, count: int, *, bulk: bool, errand: Errand, held: datetime | None = None
+    ) -> Turn:
+        """Use the slot that was ``held`` for ``count`` requests, or book the next free one.
 
-        Of one process one at a time: the row is swapped, and its many messages would only overtake each other.
+        Where no rate limits the instance it is now, unless the service asked everybody to stay away.
         """
-        async with self._in_turn[limited.name]:
-            return await self._take(limited, count, bulk=bulk, errand=errand)
+        if not limited.rates:
+            return await self._unless_closed(limited.name)
 
-    async def _take(self, limited: Limited, count: int, *, bulk: bool, errand: Errand) -> Turn:
+        def step(quota: Quota) -> tuple[Quota, Turn]:
+            now = self._clock.now()
+            if held is not None and held - now < timedelta(seconds=HORIZON_S):  # else the clock went back
+                return _used(quota, limited, now, count, errand=errand, held=held)
+            return _taken(quota, limited, now, count, bulk=bulk, errand=errand)
+
+        return await self._in_line(limited.name, step)
+
+    async def _unless_closed(self, name: str) -> Turn:
+        stored, now = await self._store.get(Quota, name), self._clock.now()
+        closed = stored.document.closed_until if stored else None
+        return Turn(is_now=True, at=now) if closed is None or closed <= now else Turn(is_now=False, at=closed)
+
+    async def give_back(self, limited: Limited, slot: datetime | None, count: int, errand: Errand) -> None:
+        """A slot that will not be used."""
+        if slot is None or not limited.rates:
+            return
         now = self._clock.now()
-        stored = await self._store.get(Quota, limited.name)
-        if stored is None:
-            if not limited.rates:
-                return Turn(now, booked=True, late_s=HORIZON_S)
-            stored = await self._store.ensure(Quota(instance=limited.name), None)
-        elif not limited.rates:
-            closed = stored.document.closed_until
-            return Turn(max(now, closed or now), booked=closed is None or closed <= now, late_s=HORIZON_S)
-        turn: Turn | None = None
+
+        def step(quota: Quota) -> tuple[Quota, Turn]:
+            book = _book(quota, limited, errand)
+            book.enter(slot.timestamp(), -count)
+            return _noted(quota, book), Turn(is_now=False, at=now)
+
+        await self._in_line(limited.name, step)
+
+    async def _in_line(self, name: str, step: _Step) -> Turn:
+        """Have a step done in the order of asking; all that wait for the row are one swap."""
+        line = self._lines[name]
+        done: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
+        line.waiting.append((step, done))
+        try:
+            async with line.lock:
+                if not done.done():
+                    await self._swap(name, line)
+            return done.result()
+        finally:
+            done.cancel()
+            line.waiting = [one for one in line.waiting if one[1] is not done]
+
+    async def _swap(self, name: str, line: _Line) -> None:
+        """Do the steps of all that wait; an error is everybody's."""
+        batch, turns = list(line.waiting), list[Turn]()
 
         def change(quota: Quota) -> tuple[Quota, None] | None:
-            nonlocal turn
-            changed, turn = _taken(quota, limited, now, count, bulk=bulk, errand=errand)
-            return changed, None
+            turns.clear()
+            changed = quota
+            for step, _ in batch:
+                changed, turn = step(changed)
+                turns.append(turn)
+            return None if changed is quota else (changed, None)
 
-        await self._store.update(Quota, limited.name, "", change, known=stored)
-        if turn is None:
-            raise BackendError(f"the quota of {limited.name} cannot be read", target=limited.name)
-        return turn
-
-    async def give_back(self, limited: Limited, turn: Turn, count: int, errand: Errand) -> None:
-        """A slot that will not be used."""
-
-        def change(quota: Quota) -> tuple[Quota, None]:
-            book = _book(quota, limited, errand)
-            book.enter(turn.at.timestamp(), -count)
-            return quota.model_copy(update={"taken": _dumped(book)}), None
-
-        if limited.rates and turn.booked:
-            async with self._in_turn[limited.name]:
-                await self._store.update(Quota, limited.name, "", change)
+        try:
+            stored = await self._store.get(Quota, name) or await self._store.ensure(Quota(instance=name), None)
+            if await self._store.update(Quota, name, "", change, known=stored) is None:
+                raise BackendError(f"the quota of {name} cannot be read", target=name)
+        except BackendError as exc:
+            for _, done in batch:
+                if not done.done():
+                    done.set_exception(exc)
+            return
+        for (_, done), turn in zip(batch, turns, strict=True):
+            if not done.done():
+                done.set_result(turn)
 
     async def close(self, instance: str, until: datetime) -> None:
         """The service asked everybody to stay away until then."""
@@ -138,11 +185,19 @@ class Quotas:
 
         await self._store.update(Quota, instance, "", change)
 
-    async def is_closed(self, instance: str) -> bool:
-        """Whether the service wants to be left alone now."""
-        stored = await self._store.get(Quota, instance)
-        closed = stored.document.closed_until if stored else None
-        return closed is not None and closed > self._clock.now()
+
+def _used(
+    quota: Quota, limited: Limited, now: datetime, count: int, *, errand: Errand, held: datetime
+) -> tuple[Quota, Turn]:
+    """Whether the slot may be used: its time has come, however long ago, and there is room for what goes out."""
+    at = max(held, quota.closed_until or held)
+    if at > now:
+        return quota, Turn(is_now=False, at=at, slot=held)
+    book = _book(quota, limited, errand)
+    free = book.use(held.timestamp(), count, now.timestamp())
+    if free > now.timestamp():
+        return quota, Turn(is_now=False, at=datetime.fromtimestamp(free, UTC), slot=held)
+    return _noted(quota, book), Turn(is_now=True, at=now)
 
 
 def _taken(
@@ -158,14 +213,16 @@ def _taken(
         ahead_s=BULK_AHEAD_S if bulk else SUBMIT_AHEAD_S if errand is Errand.SUBMIT else HORIZON_S,
     )
     at = max(now, datetime.fromtimestamp(grant.at, UTC))
-    update: dict[str, object] = {"taken": _dumped(book)}
+    update: dict[str, object] = {}
     if not grant.booked:
         tail = "bulk_tail" if bulk else "fresh_tail"
         at = max(at, getattr(quota, tail) or at)
         update[tail] = at + count * max(timedelta(seconds=rate.window_s / rate.requests) for rate in limited.rates)
     elif not bulk and at > now:
         update["fresh_until"] = max(at, quota.fresh_until or at)
-    return quota.model_copy(update=update), Turn(at, grant.booked, book.late_s)
+    is_now = grant.booked and at <= now
+    turn = Turn(is_now=is_now, at=at, slot=at if grant.booked and not is_now else None)
+    return _noted(quota, book).model_copy(update=update), turn
 
 
 def own_limits(limited: Limited, errand: Errand) -> tuple[Rate, ...]:
@@ -193,5 +250,6 @@ def _book(quota: Quota, limited: Limited, errand: Errand) -> SlotBook:
     return SlotBook(limited.rates, taken, errand.name.lower(), own_limits(limited, errand))
 
 
-def _dumped(book: SlotBook) -> dict[str, dict[str, int]]:
-    return {rate: {str(bucket): count for bucket, count in slots.items()} for rate, slots in book.taken.items()}
+def _noted(quota: Quota, book: SlotBook) -> Quota:
+    taken = {rate: {str(bucket): count for bucket, count in slots.items()} for rate, slots in book.taken.items()}
+    return quota.model_copy(update={"taken": taken})

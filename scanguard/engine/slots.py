@@ -1,7 +1,8 @@
 """Rolling windows: when the next request may go out. Pure; one book of slots belongs to one scanner instance.
 
 For each rate, time is cut into buckets, a thirtieth of its window long. A request is entered in the bucket it may
-go out in, now or later, so that any window holds no more than allowed, wherever it starts.
+go out in, now or later, so that any window holds no more than allowed, wherever it starts. That is a plan: whoever has
+a slot may come late, and goes out when what really went out leaves room. So no slot is lost when everybody is late.
 """
 
 from __future__ import annotations
@@ -18,14 +19,17 @@ from scanguard.model.rate import Rate
 PARTS: Final = 30
 SLACK: Final = 2
 """Buckets more than a window's length that must hold no more than allowed: a window touches one more than it is
-long, and a request may go out up to one bucket late."""
+long, and a request goes out a moment after it was let go."""
+_SPAN: Final = PARTS + SLACK
 MAX_BUCKETS: Final = 1_000
 """Most buckets of one rate that are remembered, so that a book stays some kilobytes."""
 HORIZON_S: Final = 3600.0
 """Requests are entered at most so far ahead; whoever is further back asks again then."""
 
+_SENT: Final = "sent "
+
 Taken = Mapping[str, Mapping[int, int]]
-"""Requests by rate and bucket; what a book remembers."""
+"""Requests by rate and bucket, and those of them that went out; what a book remembers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +53,17 @@ class SlotBook:
     def __init__(self, rates: Sequence[Rate], taken: Taken, errand: str = "", own: Sequence[Rate] = ()) -> None:
         known = {str(rate): (rate, False) for rate in rates} | {f"{errand} {rate}": (rate, True) for rate in own}
         self._books = {
-            name: _RateBook(rate, dict(taken.get(name, {})), is_own) for name, (rate, is_own) in known.items()
+            name: _RateBook(rate, dict(taken.get(name, {})), dict(taken.get(_SENT + name, {})), is_own)
+            for name, (rate, is_own) in known.items()
         }
-        self._others = {name: buckets for name, buckets in taken.items() if name not in known}
+        self._others = {name: buckets for name, buckets in taken.items() if name.removeprefix(_SENT) not in known}
 
     @property
     def taken(self) -> Taken:
         """What to remember."""
-        return {**self._others, **{name: book.taken for name, book in self._books.items()}}
-
-    @property
-    def late_s(self) -> float:
-        """How late a booked request may go out."""
-        return min((book.bucket_s for book in self._books.values()), default=0.0)
+        planned = {name: book.taken for name, book in self._books.items()}
+        sent = {_SENT + name: book.sent for name, book in self._books.items()}
+        return {**self._others, **planned, **sent}
 
     def take(self, now: float, count: int, share: float, *, not_before: float, ahead_s: float) -> Grant:
         """Enter requests at the earliest moment that has room.
@@ -83,7 +85,25 @@ class SlotBook:
         if at > horizon or not all(book.has_room(at) for book in books):
             return Grant(max(horizon, not_before), booked=False)
         self.enter(at, count)
+        if at == now:
+            self._send(now, count)
         return Grant(at, booked=True)
+
+    def use(self, slot: float, count: int, now: float) -> float:
+        """When requests that were entered at a moment that is past may go out: ``now``, or when to ask again."""
+        books = self._books.values()
+        for book in books:
+            book.forget(now)
+        free = max((book.free_behind(now, count) for book in books), default=now)
+        if free <= now:
+            for book in books:
+                book.move(slot, now, count)
+            self._send(now, count)
+        return free
+
+    def _send(self, now: float, count: int) -> None:
+        for book in self._books.values():
+            book.send(now, count)
 
     def enter(self, at: float, count: int) -> None:
         """Enter requests that go out at a moment, or, with a negative count, that did not."""
@@ -92,9 +112,10 @@ class SlotBook:
 
 
 class _RateBook:
-    def __init__(self, rate: Rate, taken: dict[int, int], is_own: bool) -> None:
+    def __init__(self, rate: Rate, taken: dict[int, int], sent: dict[int, int], is_own: bool) -> None:
         self.rate = rate
         self.taken = taken
+        self.sent = sent
         self._is_own = is_own
         self.bucket_s = rate.window_s / PARTS
 
@@ -120,11 +141,36 @@ class _RateBook:
             bucket = later
         return at if bucket == first else bucket * self.bucket_s
 
+    def free_behind(self, now: float, count: int) -> float:
+        """``now``, or when enough of what went out before is out of any window that ends then."""
+        last = self._bucket(now)
+        room = self.rate.requests - min(count, self.rate.requests)
+        before = {bucket: number for bucket, number in self.sent.items() if last - _SPAN < bucket <= last}
+        inside, at = sum(before.values()), now
+        for bucket in sorted(before):
+            if inside <= room:
+                break
+            inside -= before[bucket]
+            at = (bucket + _SPAN) * self.bucket_s
+        return at
+
+    def move(self, slot: float, now: float, count: int) -> None:
+        """From the bucket that was booked to that of now; what went out of the booked one stays there."""
+        unsent = self.taken.get(self._bucket(slot), 0) - self.sent.get(self._bucket(slot), 0)
+        self.enter(slot, -min(count, max(0, unsent)))
+        self.enter(now, count)
+
+    def send(self, now: float, count: int) -> None:
+        """Requests go out."""
+        bucket = self._bucket(now)
+        self.sent[bucket] = self.sent.get(bucket, 0) + count
+
     def forget(self, now: float) -> None:
         """Drop what no window reaches any more, and what a clock that jumped left in the far future."""
         oldest = self._bucket(now) - PARTS - SLACK
         newest = self._bucket(now + HORIZON_S) + 1
         self.taken = {bucket: count for bucket, count in self.taken.items() if oldest <= bucket <= newest}
+        self.sent = {bucket: count for bucket, count in self.sent.items() if oldest <= bucket <= newest}
 
     def _bucket(self, at: float) -> int:
         return math.floor(at / self.bucket_s + 1e-6)  # a bucket's own start, computed, must not fall before it
@@ -132,10 +178,9 @@ class _RateBook:
 
 def _past_full_windows(bucket: int, room: int, buckets: list[int], sums: list[int]) -> int:
     """``bucket``, or the first one behind the last window around it that has too little room."""
-    span = PARTS + SLACK
-    starts = buckets[bisect_right(buckets, bucket - span) : bisect_right(buckets, bucket)]
+    starts = buckets[bisect_right(buckets, bucket - _SPAN) : bisect_right(buckets, bucket)]
     for start in (bucket, *reversed(starts)):
-        inside = sums[bisect_left(buckets, start + span)] - sums[bisect_left(buckets, start)]
+        inside = sums[bisect_left(buckets, start + _SPAN)] - sums[bisect_left(buckets, start)]
         if inside > room:
-            return start + span
+            return start + _SPAN
     return bucket

@@ -8,15 +8,17 @@ from typing import Final
 from scanguard.engine.context import EngineContext
 from scanguard.engine.documents import ScanTask, TaskState
 from scanguard.engine.messages import passed_over, scan_message
-from scanguard.engine.plan import HostedScanner, Limited, Progress
+from scanguard.engine.plan import HostedScanner, Progress
 from scanguard.engine.quota import Errand, Turn
-from scanguard.engine.slots import SlotBook
 from scanguard.engine.store import Stored
 from scanguard.errors import ConflictError, ScanguardError
 from scanguard.ports import Lane, Outgoing
 
 LONGEST: Final = timedelta(hours=24)
 """How long waiting, for the service or for a turn, may put off the end of a scan."""
+
+LATE: Final = timedelta(seconds=60)
+"""How late a message may come: queues are looked into now and then."""
 
 
 class Turns:
@@ -32,34 +34,31 @@ class Turns:
             hosted = self._context.host.scanner(task.instance)
         except ScanguardError:
             return None  # the step itself says what is wrong with the instance
-        if self._context.now() >= task.deadline or await is_now(self._context, hosted.limited, task.slot):
-            return None
         count = requests_of(task, hosted)
-        if count == 0:
+        if count == 0 or self._context.now() >= task.deadline:
             return None
         turn = await self._context.quotas.take(
-            hosted.limited, count, bulk=task.priority is Lane.BULK, errand=_errand(task)
+            hosted.limited, count, bulk=task.priority is Lane.BULK, errand=_errand(task), held=task.slot
         )
-        if turn.booked and turn.at <= self._context.now():
-            return None
-        return await self._postpone(stored, hosted, turn, count)
+        return None if turn.is_now else await self._postpone(stored, hosted, turn, count)
 
     async def _postpone(
         self, stored: Stored[ScanTask], hosted: HostedScanner, turn: Turn, count: int
     ) -> list[Outgoing]:
         task = stored.document
         deadline = _deadline(task, hosted, turn)
-        keeps = turn.booked and turn.at < deadline
+        slot = turn.slot if turn.at < deadline else None
         at = min(turn.at, deadline)
-        waiting = task.model_copy(update={"slot": at if keeps else None, "not_before": at, "deadline": deadline})
+        waiting = task.model_copy(update={"slot": slot, "not_before": at, "deadline": deadline})
         due = self._context.limits.rearm_at(max(at, self._context.now()))  # a message a little late is not sent twice
         try:
             await self._context.store.replace(stored, waiting, due)
         except ConflictError:
-            await self._context.quotas.give_back(hosted.limited, turn, count, _errand(task))
+            if turn.slot != task.slot:
+                await self._context.quotas.give_back(hosted.limited, turn.slot, count, _errand(task))
             return []  # somebody else has the task in hand
-        if turn.booked and not keeps:
-            await self._context.quotas.give_back(hosted.limited, turn, count, _errand(task))
+        if slot is None:
+            await self._context.quotas.give_back(hosted.limited, turn.slot, count, _errand(task))
         self._context.observe(Progress("", task.digest, task.instance, "waiting", f"for its turn, {at:%H:%M:%S} UTC"))
         return [Outgoing(scan_message(waiting), at), *passed_over(waiting, self._context.now())]
 
@@ -71,20 +70,11 @@ def _errand(task: ScanTask) -> Errand:
     return Errand.POLL if task.ticket_requests is None else Errand.RESULT
 
 
-async def is_now(context: EngineContext, limited: Limited, slot: datetime | None, *, at_least_s: float = 0.0) -> bool:
-    """Whether a slot that was booked before is this moment, or so little ago that it still holds."""
-    if slot is None or not limited.rates:
-        return False
-    late = timedelta(seconds=max(at_least_s, SlotBook(limited.rates, {}).late_s))
-    return slot <= context.now() <= slot + late and not await context.quotas.is_closed(limited.name)
-
-
 def _deadline(task: ScanTask, hosted: HostedScanner, turn: Turn) -> datetime:
     """The time a scan may take starts with its submit, and it is asked after at least once at its end."""
     if task.state is TaskState.PENDING:
         return max(task.deadline, turn.at + timedelta(seconds=hosted.spec.scan_timeout_s))
-    asked = turn.at + timedelta(seconds=turn.late_s + 1)
-    return max(task.deadline, min(asked, task.created_at + LONGEST))
+    return max(task.deadline, min(turn.at + LATE, task.created_at + LONGEST))
 
 
 def requests_of(task: ScanTask, hosted: HostedScanner) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +17,13 @@ RATES = st.lists(
     unique_by=lambda rate: rate.window_s,
 )
 STEPS = st.lists(
-    st.tuples(st.floats(-5, 200), st.integers(1, 3), st.sampled_from([1.0, 0.8, 0.5]), st.floats(0, 1)), max_size=60
+    st.tuples(
+        st.floats(-5, 200),
+        st.integers(1, 3),
+        st.sampled_from([1.0, 0.8, 0.5]),
+        st.one_of(st.just(0.0), st.floats(0, 30), st.floats(0, 900)),
+    ),
+    max_size=60,
 )
 
 
@@ -26,25 +34,55 @@ def passed_on(book: SlotBook, rates: list[Rate]) -> SlotBook:
 
 
 @given(rates=RATES, steps=STEPS)
-@settings(deadline=None, max_examples=150)
-def test_no_window_holds_more_than_is_allowed_even_when_each_request_goes_out_a_little_late(
+@settings(deadline=None, max_examples=200)
+def test_however_late_who_has_a_slot_comes_no_window_holds_more_than_is_allowed_and_everybody_goes(
     rates: list[Rate], steps: list[tuple[float, int, float, float]]
 ) -> None:
+    """Each step is somebody who waits a while, asks, and comes for the slot as late as it says."""
     book = SlotBook(rates, {})
     now = 1_800_000_000.0
-    sent: list[float] = []
-    for wait, count, share, late in steps:
+    coming: list[tuple[float, int, float | None]] = []
+    for number, (wait, *_) in enumerate(steps):
         now += wait
-        grant = book.take(now, count, share, not_before=0.0, ahead_s=HORIZON_S)
-        if grant.booked:
-            assert grant.at >= now
-            most = min(count, *(max(1, int(rate.requests * share)) for rate in rates))
-            sent += [grant.at + late * book.late_s * 0.99] * most
+        coming.append((now, number, None))
+    heapq.heapify(coming)
+    sent: list[float] = []
+    tries = 0
+    while coming:
+        tries += 1
+        assert tries < 5_000
+        at, number, slot = heapq.heappop(coming)
+        _, count, share, late = steps[number]
+        most = min(count, *(max(1, int(rate.requests * share)) for rate in rates))
+        if slot is None:
+            grant = book.take(at, count, share, not_before=0.0, ahead_s=HORIZON_S)
+            assert grant.at >= at
+            free, slot = (grant.at, grant.at) if grant.booked else (grant.at, None)
+        else:
+            late = 0.0
+            free = book.use(slot, count, at)
+        if free > at or slot is None:
+            heapq.heappush(coming, (free + late, number, slot))
+        else:
+            sent += [at] * most
         book = passed_on(book, rates)
     for rate in rates:
         for start in sent:
             inside = sum(start <= one < start + rate.window_s for one in sent)
             assert inside <= rate.requests, f"{inside} requests in a window of {rate}"
+
+
+def test_who_comes_twice_with_one_slot_is_counted_twice_and_takes_nobodys_place() -> None:
+    book = SlotBook([Rate.parse("2/m")], {})
+    now = 1_800_000_000.0
+    for _ in range(2):
+        book.take(now, 1, 1.0, not_before=0.0, ahead_s=HORIZON_S)
+    slot = book.take(now, 1, 1.0, not_before=0.0, ahead_s=HORIZON_S).at
+    other = book.take(now, 1, 1.0, not_before=0.0, ahead_s=HORIZON_S).at
+    assert slot == other > now
+    assert book.use(slot, 1, slot) == slot
+    assert book.use(slot, 1, slot + 3) == slot + 3, "it crashed, and came again"
+    assert book.use(other, 1, slot + 3) > slot + 60
 
 
 def test_a_limit_is_used_up_to_one_part_in_fifteen() -> None:

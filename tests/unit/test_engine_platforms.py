@@ -64,6 +64,43 @@ async def test_a_turn_holds_for_a_message_that_comes_some_seconds_late() -> None
     assert len(rig.described) == 2, "its turn was four seconds ago, and nobody else's since"
 
 
+async def test_with_more_messages_than_workers_can_handle_in_time_no_turn_is_lost() -> None:
+    """Most messages are late for their turns then; had they to stand behind all others, hardly any would be in time."""
+    rig = Rig()
+    rig.platform_rates = (Rate.parse("60/m"),)
+    await announced(rig, 400)
+    clock = rig.memory.clock
+    start = clock.now()
+    steps = 0
+    while len(rig.described) < 400:
+        clock.moment += timedelta(seconds=1)  # what each message takes
+        steps += 1
+        assert steps < 1_800, "each deployment has four messages, or five when its turn has to wait again"
+        if not await rig.work_once():
+            await rig.sweep()
+    times = sorted(at for _, at in rig.described)
+    assert all(later - earlier >= timedelta(minutes=1) for earlier, later in zip(times, times[60:], strict=False))
+    assert clock.now() - start < timedelta(minutes=30)
+
+
+async def test_turns_of_a_time_in_which_the_platform_wants_to_be_left_alone_come_right_after_it() -> None:
+    rig = Rig()
+    rig.platform_rates = (Rate.parse("10/m"),)
+    await announced(rig, 100)
+    while await rig.work_once():
+        pass
+    clock = rig.memory.clock
+    second = min(one.not_before for one in rig.assessments().values() if one.not_before is not None)
+    clock.moment = second
+    rig.describe_faults.append(PlatformThrottledError("slow down", retry_after_s=30))
+    already = len(rig.described)
+    await rig.run(minutes=1.2)
+    times = sorted(at for _, at in rig.described)[already:]
+    assert times[0] == second, "the one who was told to slow down"
+    assert times[1] >= second + timedelta(seconds=30)
+    assert len([at for at in times[1:] if at < second + timedelta(seconds=40)]) >= 9, "they do not stand behind all"
+
+
 async def test_fresh_deployments_are_asked_after_before_the_bulk() -> None:
     rig = Rig()
     rig.platform_rates = (Rate.parse("5/m"),)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
-from scanguard.engine.quota import Quota
-from scanguard.errors import ScannerThrottledError
+from scanguard.engine.plan import Limited
+from scanguard.engine.quota import Errand, Quota, Quotas, Turn
+from scanguard.engine.store import Store
+from scanguard.errors import BackendError, ScannerThrottledError
 from scanguard.model.rate import Rate
 from scanguard.model.verdict import Outcome
-from scanguard.ports import Lane
+from scanguard.ports import Lane, StateStore
+from scanguard.testing.memory import MemoryBackend
 from scanguard.testing.rig import Rig
 
 
@@ -180,3 +185,62 @@ async def test_what_was_begun_is_finished_before_everything_else_is_begun(
 def requests(rig: Rig) -> list[datetime]:
     """When each request was sent; the poll of the last stage sends two."""
     return sorted(at for what, at in rig.scanners["one"].calls for _ in range(2 if what == "poll-2" else 1))
+
+
+async def test_those_of_one_process_who_want_a_slot_at_the_same_time_swap_the_row_once_and_get_slots_in_order() -> None:
+    memory = MemoryBackend()
+    state = SlowState(memory.state)
+    quotas = Quotas(Store(state), memory.clock)
+    limited = Limited("one", (Rate.parse("10/m"),))
+    turns = await asyncio.gather(
+        *(quotas.take(limited, 1, bulk=False, errand=Errand.CALL) for _ in range(100)),
+    )
+    assert [turn.is_now for turn in turns] == [True] * 10 + [False] * 90
+    assert [turn.at for turn in turns] == sorted(turn.at for turn in turns)
+    assert state.swaps <= 3
+
+    turns = await asyncio.gather(
+        *(quotas.take(limited, 1, bulk=False, errand=Errand.CALL, held=turn.slot) for turn in turns[10:20])
+    )
+    assert state.swaps <= 3, "who is not late changes nothing"
+    assert not any(turn.is_now for turn in turns)
+
+
+async def test_a_store_that_fails_fails_everybody_who_waits_and_nobody_is_stuck() -> None:
+    memory = MemoryBackend()
+    state = SlowState(memory.state)
+    quotas = Quotas(Store(state), memory.clock)
+    limited = Limited("one", (Rate.parse("10/m"),))
+
+    async def take() -> Turn:
+        return await quotas.take(limited, 1, bulk=False, errand=Errand.CALL)
+
+    state.is_broken = True
+    failed = await asyncio.gather(*(take() for _ in range(20)), return_exceptions=True)
+    assert [type(one) for one in failed] == [BackendError] * 20
+    state.is_broken = False
+    first, *others = [asyncio.create_task(take()) for _ in range(20)]
+    await asyncio.sleep(0)
+    first.cancel()
+    turns = await asyncio.gather(*others)
+    assert sum(turn.is_now for turn in turns) == 10
+    assert first.cancelled()
+
+
+class SlowState:
+    """Answers a moment later, and counts what is written over."""
+
+    def __init__(self, state: StateStore) -> None:
+        self._state = state
+        self.swaps = 0
+        self.is_broken = False
+
+    def __getattr__(self, name: str) -> Any:
+        async def call(*args: Any) -> Any:
+            await asyncio.sleep(0.001)
+            if self.is_broken:
+                raise BackendError("storage is away")
+            self.swaps += name == "replace"
+            return await getattr(self._state, name)(*args)
+
+        return call
