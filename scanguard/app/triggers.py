@@ -45,9 +45,10 @@ class Triggers:
             return
         if arrival.not_before is not None:
             await self._queue.send([Outgoing(own(arrival.message, text), arrival.not_before)])
+        elif deliveries <= 1:
+            await advance_far(self._engine, arrival.message, text)
         else:
-            go = advance_far if deliveries <= 1 else advance
-            await go(self._engine, arrival.message, text)
+            await advance(self._engine, arrival.message, text, again=True)
         await self._handled(text)
 
     async def poison(self, text: str) -> bool:
@@ -73,8 +74,8 @@ class Triggers:
         return True
 
     async def tick(self) -> None:
-        """Start the periodic jobs that are due."""
-        await self._queue.send([Outgoing(sweep_message())])
+        """Look what is overdue, and start the periodic jobs that are due; should this fail, the next tick does it."""
+        await advance(self._engine, sweep_message())
 
     async def _following(self, message: Message) -> list[Outgoing]:
         try:

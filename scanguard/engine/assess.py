@@ -73,8 +73,12 @@ class AssessHandler:
         self._setbacks = Setbacks(context)
         self._opening = Opening(context, self._heads, self._setbacks)
 
-    async def handle(self, message: Message) -> list[Outgoing]:
-        """Take every step that can be taken now; the messages of each are sent when all are done."""
+    async def handle(self, message: Message, *, again: bool) -> list[Outgoing]:
+        """Take every step that can be taken now; the messages of each are sent when all are done.
+
+        One that is given ``again`` sends once more what nobody seems to have sent. Others need not: where every message
+        comes twice, each would make two, and those again.
+        """
         if message.kind is MessageKind.INTAKE:
             stored: Stored[Assessment] | None = await self._begin(message)
         else:
@@ -84,7 +88,7 @@ class AssessHandler:
             if stored is None:
                 return once(messages)
             try:
-                following, sent = await self._step(stored)
+                following, sent = await self._step(stored, again=again)
             except ConflictError:
                 stored = await self._overtaken(stored.document.id)
                 continue
@@ -114,7 +118,7 @@ class AssessHandler:
         await self._context.dead.forget(DeadKind.ASSESSMENT, message.id)
         return again
 
-    async def _step(self, stored: Stored[Assessment]) -> Step:
+    async def _step(self, stored: Stored[Assessment], *, again: bool) -> Step:
         match stored.document.state:
             case AssessmentState.NEW:
                 return await self._opening.step(stored)
@@ -125,7 +129,7 @@ class AssessHandler:
             case AssessmentState.JUDGED:
                 return await self._publish(stored)
             case AssessmentState.DONE:
-                return await self._late(stored)
+                return await self._late(stored, again=again)
             case AssessmentState.DEAD:
                 await self._context.dead.note(stored.document)
                 return None, []
@@ -295,11 +299,12 @@ class AssessHandler:
         self._context.observe(Progress(assessment.id, "", "", "done"))
         return None, messages
 
-    async def _late(self, stored: Stored[Assessment]) -> Step:
+    async def _late(self, stored: Stored[Assessment], *, again: bool) -> Step:
         """A report that came after the deadline, or after its scan was given up, judges again."""
         assessment = stored.document
+        unsent = await self._unsent(assessment) if again else []
         if not assessment.unserved:
-            return None, await self._unsent(assessment)
+            return None, unsent
         plan = self._host.plan(deployment_of(assessment))
         tasks = await self._load_tasks(assessment)
         want = Want.of(assessment, plan)
@@ -309,7 +314,7 @@ class AssessHandler:
         if self._context.now() > assessment.created_at + timedelta(seconds=self._limits.late_s):
             for name in assessment.unserved:
                 await self._tasks.forget(name, assessment.id)
-        return None, await self._unsent(assessment)
+        return None, unsent
 
     async def _unsent(self, assessment: Assessment) -> list[Outgoing]:
         """Messages of deliveries that nobody has begun: whoever wrote them may have died before sending."""

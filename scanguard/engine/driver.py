@@ -26,19 +26,20 @@ class ForeignMessageError(BackendError):
     """A message of a newer scanguard, or none of ours: it is given back untouched, for whoever can read it."""
 
 
-async def advance(engine: Engine, message: Message | None, raw: str = "") -> None:
+async def advance(engine: Engine, message: Message | None, raw: str = "", *, again: bool = False) -> None:
     """Do a message's work and send what follows; whoever calls acknowledges once this returns.
 
     Args:
         engine: Does the work, and has the queue.
         message: None when the text could not be read.
         raw: The text that arrived, for the log.
+        again: Whether it was given before.
 
     Errors:
         ForeignMessageError: it is for another version. BackendError: the state, queue or report store failed. Give the
         message back: it has to come again.
     """
-    await engine.context.backend.queue.send(await _step(engine, own(message, raw)))
+    await engine.context.backend.queue.send(await _step(engine, own(message, raw), again=again))
 
 
 async def advance_far(engine: Engine, message: Message | None, raw: str = "") -> None:
@@ -79,11 +80,11 @@ async def _step_or_message(engine: Engine, out: Outgoing) -> list[Outgoing]:
         return []
 
 
-async def _step(engine: Engine, message: Message) -> list[Outgoing]:
+async def _step(engine: Engine, message: Message, *, again: bool = False) -> list[Outgoing]:
     """One message's work; what follows."""
     began, outcome = time.monotonic(), "stopped"
     try:
-        following = await engine.handle(message)
+        following = await engine.handle(message, again=again)
         outcome = "handled"
         return following
     except ScanguardError as exc:

@@ -83,15 +83,19 @@ class Engine:
         """See that each configured periodic job has its schedule. A sweep for what is overdue does that too."""
         await self._sweep.ensure_jobs()
 
-    async def handle(self, message: Message) -> list[Outgoing]:
+    async def handle(self, message: Message, *, again: bool = False) -> list[Outgoing]:
         """Do the work a message asks for; the driver sends what comes back, and only then acknowledges.
+
+        Args:
+            message: What to do.
+            again: Whether it was given before: whoever had it may have died before sending what followed.
 
         Errors:
             BackendError: the state, queue or report store failed; leave the message to come again.
         """
         with correlating(correlation_of(message)), handling(message) as working:
             try:
-                return await self._dispatch(message)
+                return await self._dispatch(message, again=again)
             except (BackendError, asyncio.CancelledError):
                 raise
             except Exception as exc:
@@ -99,10 +103,10 @@ class Engine:
                 working.failed(exc, is_logged=True)
                 return await self._note_failure(message, exc)
 
-    async def _dispatch(self, message: Message) -> list[Outgoing]:
+    async def _dispatch(self, message: Message, *, again: bool) -> list[Outgoing]:
         match message.kind:
             case MessageKind.INTAKE | MessageKind.ASSESS:
-                return await self._assess.handle(message)
+                return await self._assess.handle(message, again=again)
             case MessageKind.SCAN:
                 return await self._scan.handle(message)
             case MessageKind.DELIVER:

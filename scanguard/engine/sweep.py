@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from scanguard.engine.context import EngineContext
-from scanguard.engine.documents import Assessment, OutboxItem, ScanTask
+from scanguard.engine.documents import Assessment, Document, OutboxItem, ScanTask
 from scanguard.engine.jobs import Job, Schedule
 from scanguard.engine.messages import (
     JOB,
@@ -26,6 +27,9 @@ from scanguard.ports import Message, Outgoing, Row
 PAGE = 100
 ENSURE_EVERY: Final = timedelta(minutes=1)
 """How often it is looked whether each configured job has its row."""
+LONGEST_PAUSE: Final = timedelta(minutes=15)
+"""A row that is overdue is woken up again when it is twice as old, at the latest after this time: where there is more
+work than workers its message is still in the queue, and another each minute would only make the queue longer."""
 
 
 class SweepHandler:
@@ -61,29 +65,36 @@ class SweepHandler:
         ours = [row for row in rows if self._runs_jobs or row.table != Job.TABLE]
         messages = []
         for row in ours:
+            found = _read(row)
+            again = max(self._context.limits.rearm_at(now), now + min(_age(found, now), LONGEST_PAUSE))
             try:
-                await self._context.backend.state.replace(row.with_(row.body, self._context.limits.rearm_at(now)))
+                await self._context.backend.state.replace(row.with_(row.body, again))
             except ConflictError:
                 continue  # somebody works on it right now
-            messages += _wake_up(row)
+            messages += [] if found is None else [Outgoing(_WAKE_UPS[type(found)](found))]
         if len(rows) == PAGE and ours:
             messages.append(Outgoing(message))
         return messages
 
 
-def _wake_up(row: Row) -> list[Outgoing]:
+_WAKE_UPS: Final[Mapping[type[Document], Callable[[Any], Message]]] = {
+    Assessment: wake_up,
+    ScanTask: scan_message,
+    Poller: lambda poller: poll_message(poller.instance),
+    OutboxItem: deliver_message,
+    Job: lambda job: job_message(job.name, job.page),
+}
+_KINDS: Final = {kind.TABLE: kind for kind in _WAKE_UPS}
+
+
+def _read(row: Row) -> Document | None:
+    """None when a newer worker, which sweeps too, has to wake it up."""
     try:
-        if row.table == Assessment.TABLE:
-            return [Outgoing(wake_up(read_document(Assessment, row)))]
-        if row.table == ScanTask.TABLE:
-            return [Outgoing(scan_message(read_document(ScanTask, row)))]
-        if row.table == Poller.TABLE:
-            return [Outgoing(poll_message(read_document(Poller, row).instance))]
-        if row.table == OutboxItem.TABLE:
-            return [Outgoing(deliver_message(read_document(OutboxItem, row)))]
-        if row.table == Job.TABLE:
-            job = read_document(Job, row)
-            return [Outgoing(job_message(job.name, job.page))]
+        return read_document(_KINDS[row.table], row) if row.table in _KINDS else None
     except NewerSchemaError:
-        pass  # a newer worker sweeps too
-    return []
+        return None
+
+
+def _age(document: Document | None, now: datetime) -> timedelta:
+    created: datetime = getattr(document, "created_at", now)
+    return now - created

@@ -89,7 +89,7 @@ class Worker:
 
     async def _process(self, delivery: Delivery) -> None:
         try:
-            await advance(self._engine, delivery.message, delivery.raw)
+            await advance(self._engine, delivery.message, delivery.raw, again=delivery.delivered > 1)
             await self._queue.ack(delivery)
         except ForeignMessageError:
             await self._give_back(delivery, 1)

@@ -270,9 +270,12 @@ class Rig:
 
     async def _process(self, delivery: Delivery) -> None:
         assert delivery.message is not None
-        go = advance_far if self.goes_far and delivery.delivered <= 1 else advance
+        is_again = delivery.delivered > 1
         try:
-            await go(self.engine, delivery.message)
+            if self.goes_far and not is_again:
+                await advance_far(self.engine, delivery.message)
+            else:
+                await advance(self.engine, delivery.message, again=is_again)
             await self.memory.queue.ack(delivery)
         except BackendError:
             await self.memory.queue.release(delivery, self.memory.clock.now() + timedelta(seconds=5))

@@ -194,11 +194,17 @@ async def test_a_poison_message_comes_again_uncounted_while_the_state_is_away(tm
         assert at > backend.clock.now() + timedelta(seconds=5)
 
 
-async def test_a_tick_starts_periodic_jobs(place: Place) -> None:
+async def test_a_tick_wakes_what_is_overdue_and_needs_no_message_of_its_own(place: Place) -> None:
+    message = await place.intake()
+    await place.triggers.message(message.model_dump_json(), deliveries=2)
+    (lost,) = await place.taken()
+    row = await place.backend.state.get(ScanTask.TABLE, lost.id)
+    assert row is not None
+    await place.backend.state.replace(row.with_(row.body, place.backend.clock.now()))
     await place.triggers.tick()
-    (message,) = await place.taken()
-    assert message.kind is MessageKind.SWEEP
-    await place.triggers.message(message.model_dump_json())
+    assert await place.taken() == [lost]
+    await place.triggers.tick()
+    assert await place.taken() == []
 
 
 class Claims:

@@ -32,7 +32,7 @@ class Bench:
             backend=SimpleNamespace(queue=queue), now=lambda: NOW, limits=EngineLimits()
         )
 
-    async def handle(self, message: Message) -> list[Outgoing]:
+    async def handle(self, message: Message, *, again: bool = False) -> list[Outgoing]:
         self.handled.append(message.id)
         follows = self._script.get(message.id, ())
         if isinstance(follows, BackendError):

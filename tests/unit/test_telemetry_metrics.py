@@ -116,11 +116,11 @@ class NeverFinishes(Engine):
 
     in_hand = asyncio.Event()
 
-    async def handle(self, message: Message) -> list[Outgoing]:
+    async def handle(self, message: Message, *, again: bool = False) -> list[Outgoing]:
         if message.id == "endless":
             self.in_hand.set()
             await asyncio.Event().wait()
-        return await super().handle(message)
+        return await super().handle(message, again=again)
 
 
 async def test_a_worker_counts_what_comes_again_what_it_cannot_read_and_what_was_cut_short(
