@@ -302,6 +302,7 @@ class AssessHandler:
     async def _late(self, stored: Stored[Assessment], *, again: bool) -> Step:
         """A report that came after the deadline, or after its scan was given up, judges again."""
         assessment = stored.document
+        await self._leave(assessment)  # somebody slower may have taken a place to wait again, and died
         unsent = await self._unsent(assessment) if again else []
         if not assessment.unserved:
             return None, unsent

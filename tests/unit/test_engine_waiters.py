@@ -20,11 +20,16 @@ class SlowState(MemoryState):
         self.__dict__.update(rig.memory.state.__dict__)
         self.reached = asyncio.Event()
         self.go_on = asyncio.Event()
+        self.dies_then = False
 
     async def insert(self, row: Row) -> Row:
         if row.table == Waiter.TABLE:
             self.reached.set()
             await self.go_on.wait()
+            if self.dies_then:
+                await super().insert(row)
+                self.reached.set()
+                await asyncio.Event().wait()
         return await super().insert(row)
 
 
@@ -55,6 +60,32 @@ async def test_a_worker_that_another_overtook_leaves_no_place_to_wait_behind() -
     await rig.run()
     state.go_on.set()
     await rig.memory.queue.send(await slow)
+    await rig.run()
+
+    assert waiters(rig) == []
+
+
+async def test_a_worker_that_another_overtook_and_that_died_leaves_no_place_to_wait_behind() -> None:
+    rig = Rig()
+    rig.deploy("/a", "app:1")
+    await rig.announce("/a", event_id="once")
+    await rig.announce("/a", event_id="once")
+    (first, _) = rig.memory.queue.items
+    state = SlowState(rig)
+    slow = asyncio.create_task(
+        Engine(replace(rig.memory.backend(), state=state), RigHost(rig), limits=rig.limits).handle(first.message)
+    )
+    await state.reached.wait()
+    await rig.run()
+    state.dies_then = True
+    state.reached.clear()
+    state.go_on.set()
+    await state.reached.wait()
+    slow.cancel()
+    await asyncio.gather(slow, return_exceptions=True)
+    assert len(waiters(rig)) == 1
+
+    await rig.memory.queue.send(await rig.engine.handle(first.message, again=True))
     await rig.run()
 
     assert waiters(rig) == []
