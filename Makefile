@@ -9,7 +9,7 @@ export PYTHON
 export MAKE_GOAL = $(firstword $(MAKECMDGOALS))
 PYTEST_ARGS ?=
 EXTRAS ?= azure,azure-monitor,qualys
-AZURE_SOAK_ARGS ?= --deployments 2000 --digests 300 --shared 400 --workers 3 --kills 40 --kill-every-s 10 --restarts 8 --restart-every-s 30 --disturb-every-s 2 --batches 10 --limit-s 5400
+AZURE_SOAK_ARGS ?= --deployments 2000 --digests 300 --shared 400 --workers 3 --kills 40 --kill-every-s 10 --restarts 8 --restart-every-s 30 --disturb-every-s 2 --batches 40 --limit-s 5400
 SOAK_ARGS ?= --deployments 5000 --digests 500 --shared 1000 --workers 4 --kills 60 --kill-every-s 2 --batches 10
 
 .PHONY: help demo test check format integration bench soak lock package docs wheels clean set-up set-up-run infra-lint

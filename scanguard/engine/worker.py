@@ -49,6 +49,8 @@ class Worker:
         self._poll_s = poll_s
         self._changed = asyncio.Event()
         self._in_hand: dict[str, tuple[Delivery, float]] = {}
+        self._has_more = False
+        self._asked_at = 0.0
 
     async def run(self, is_finished: Callable[[], Awaitable[bool]]) -> None:
         """Work until ``is_finished`` says so (asked whenever something was handled, and when idle).
@@ -56,17 +58,22 @@ class Worker:
         What is under way then is let finish; cancelling stops at once, and what was under way comes again.
         """
         running: set[asyncio.Task[None]] = set()
+
+        def ended(task: asyncio.Task[None]) -> None:
+            running.discard(task)
+            self._changed.set()  # not before: whoever is woken counts those who run
+
         beside = (asyncio.create_task(self._sweep_for_ever()), asyncio.create_task(self._hold_for_ever()))
         try:
             while not await is_finished():
                 self._changed.clear()
                 free = self._concurrency - len(running)
-                taken = await self._receive(free) if free else []
+                taken = await self._receive(free) if self._may_ask(free) else []
                 for delivery in taken:
                     self._in_hand[delivery.receipt] = (delivery, time.monotonic())
                     task = asyncio.create_task(self._process(delivery))
                     running.add(task)
-                    task.add_done_callback(running.discard)
+                    task.add_done_callback(ended)
                 if not taken:
                     await self._pause()
             await asyncio.gather(*running)
@@ -75,12 +82,20 @@ class Worker:
                 task.cancel()
             await asyncio.gather(*beside, *running, return_exceptions=True)
 
+    def _may_ask(self, free: int) -> bool:
+        """A queue that has more than was asked for is asked for several at once: each request has its price."""
+        if self._has_more and 2 * free < self._concurrency:
+            return free > 0 and time.monotonic() >= self._asked_at + self._poll_s
+        return free > 0
+
     async def _receive(self, limit: int) -> Sequence[Delivery]:
+        taken: Sequence[Delivery] = []
         try:
-            return await self._queue.receive(self._lanes, limit=limit, visibility_s=self._visibility_s)
+            taken = await self._queue.receive(self._lanes, limit=limit, visibility_s=self._visibility_s)
         except BackendError as exc:
             log.warning("queue not available, trying again: %s", exc)
-            return []
+        self._asked_at, self._has_more = time.monotonic(), len(taken) == limit
+        return taken
 
     async def _pause(self) -> None:
         with suppress(TimeoutError):
@@ -98,7 +113,6 @@ class Worker:
             await self._give_back(delivery, delivery.delivered)
         finally:
             self._in_hand.pop(delivery.receipt, None)
-            self._changed.set()
 
     async def _give_back(self, delivery: Delivery, failures: int) -> None:
         context = self._engine.context

@@ -13,7 +13,7 @@ from scanguard.engine.engine import Engine
 from scanguard.engine.limits import EngineLimits
 from scanguard.engine.worker import Worker
 from scanguard.errors import BackendError
-from scanguard.ports import ALL_LANES, Backend, Message, MessageKind, Outgoing
+from scanguard.ports import ALL_LANES, Backend, Delivery, Message, MessageKind, Outgoing
 from scanguard.testing.rig import Rig
 from scanguard.testing.rig_host import RigHost
 
@@ -117,6 +117,59 @@ async def test_a_cancelled_worker_stops_and_what_was_under_way_comes_again(tmp_p
         worker = Worker(Engine(backend, RigHost(rig), limits=limits), poll_s=0.02, sweep_s=0.1)
         await run_until_judged(worker, backend, name)
         assert len(rig.sink.deliveries) <= 1
+
+
+class CountedQueue:
+    """Counts requests for messages."""
+
+    def __init__(self, inner: object) -> None:
+        self._inner = inner
+        self.asked: list[int] = []
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._inner, name)
+
+    async def receive(self, lanes: object, *, limit: int, visibility_s: float) -> list[Delivery]:
+        taken: list[Delivery] = await self._inner.receive(lanes, limit=limit, visibility_s=visibility_s)  # type: ignore[attr-defined]  # a Queue
+        self.asked.append(len(taken))
+        return taken
+
+
+async def announced_many(count: int) -> tuple[Rig, CountedQueue, Backend]:
+    rig = Rig()
+    rig.scanners["one"].wait_s = 0
+    queue = CountedQueue(rig.memory.queue)
+    for number in range(count):
+        rig.deploy(f"/{number}", f"app{number}:1")
+        await rig.announce(f"/{number}")
+    backend = rig.memory.backend()
+    return rig, queue, Backend(backend.state, queue, backend.reports, backend.records, backend.clock)  # type: ignore[arg-type]  # a Queue
+
+
+async def test_a_queue_that_has_more_is_asked_for_several_messages_at_once() -> None:
+    rig, queue, backend = await announced_many(50)
+    worker = Worker(Engine(backend, RigHost(rig), limits=FAST), poll_s=30, sweep_s=30)
+
+    async def is_finished() -> bool:
+        return len(rig.memory.records.verdicts) == 50
+
+    await asyncio.wait_for(worker.run(is_finished), 20)
+    full = [taken for taken in queue.asked if taken]
+    assert sum(full) / len(full) >= 3
+
+
+async def test_what_takes_long_does_not_keep_the_rest_from_being_taken_up() -> None:
+    rig, _, backend = await announced_many(30)
+    rig.scanners["one"].hang = asyncio.Event()
+    worker = Worker(Engine(backend, RigHost(rig), limits=FAST), concurrency=4, poll_s=0.05, sweep_s=30)
+
+    async def is_finished() -> bool:
+        hang = rig.scanners["one"].hang
+        if hang is not None and len(worker._in_hand) == 4:
+            hang.set()
+        return len(rig.memory.records.verdicts) == 30
+
+    await asyncio.wait_for(worker.run(is_finished), 20)
 
 
 async def test_a_worker_that_is_cancelled_in_the_moment_that_wakes_it_stops() -> None:

@@ -18,6 +18,7 @@ from azure_soaking.world import AzureWorld
 
 TICK_EVERY_S: Final = 5.0
 MAX_DEQUEUE: Final = 10
+BUSY: Final = "FreshLane"
 
 
 @dataclass
@@ -42,10 +43,11 @@ class FunctionCrew:
             handled = 0
             await self._is_there.wait()  # nothing is handed to a worker that is dead
             with contextlib.suppress(AzureError, WorkerDiedError):
-                if loop.time() >= tick_at:
+                if loop.time() >= tick_at:  # as Azure's host, which looks into queues that are empty less often
                     tick_at = loop.time() + TICK_EVERY_S
                     await self.host.tick()
-                handled = await self.host.pump()
+                    handled = await self.host.pump()
+                handled += await self.host.pump(BUSY)
             self._count()
             if not handled:
                 await asyncio.sleep(0.2)
