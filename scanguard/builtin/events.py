@@ -12,10 +12,11 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from scanguard.errors import EventError
 from scanguard.model.deployment import Event
+from scanguard.model.reading import read_event, shown
 
 WORKLOADS: Final = ("microsoft.containerinstance/containergroups", "microsoft.app/containerapps", "microsoft.app/jobs")
 """What runs images. Tags are written by another operation."""
@@ -37,6 +38,7 @@ _ARM_ID: Final = re.compile(
 )
 _MAX_NESTED: Final = 64 * 1024
 _TELLING: Final = re.compile(r"[/0-9]")
+"""How an id or a time begins."""
 
 Object = Mapping[str, JsonValue]
 
@@ -59,14 +61,16 @@ def parse_eventgrid(event: Object) -> Event | None:
 def parse_cloudevent(event: Object) -> Event | None:
     """The CloudEvent, trimmed; None when it says nothing of a deployment."""
     if not str(event.get("specversion")).startswith("1."):
-        raise EventError(f"its specversion is {_shown(event.get('specversion'))}; CloudEvents 1.0 is understood")
+        raise EventError(
+            f"its specversion is {shown(event.get('specversion'), _TELLING)}; CloudEvents 1.0 is understood"
+        )
     return _parse(event, type_key="type", source_key="source", time_key="time")
 
 
 def _parse(event: Object, *, type_key: str, source_key: str, time_key: str) -> Event | None:
     kind = event.get(type_key)
     if not isinstance(kind, str):
-        raise EventError(f"its {type_key} is {_shown(kind)}, not a text")
+        raise EventError(f"its {type_key} is {shown(kind, _TELLING)}, not a text")
     verb = _VERBS.get(kind.lower())
     if verb is None:
         return None
@@ -78,7 +82,7 @@ def _parse(event: Object, *, type_key: str, source_key: str, time_key: str) -> E
         raise EventError("it does not say which operation it is about: data.operationName is missing or no text")
     if operation.lower() not in OPERATIONS or not operation.lower().endswith(f"/{verb}"):
         return None
-    return _event(
+    return read_event(
         id=event.get("id"),
         source=event.get(source_key) or "",
         type=kind,
@@ -113,13 +117,13 @@ def _object(parent: Object, key: str) -> Object:
 def _checked_id(value: JsonValue) -> str:
     text = value.rstrip("/") if isinstance(value, str) else ""
     if _ARM_ID.fullmatch(text) is None:
-        raise EventError(f"it names no Azure resource: data.resourceUri or subject is {_shown(value)}")
+        raise EventError(f"it names no Azure resource: data.resourceUri or subject is {shown(value, _TELLING)}")
     return text
 
 
 def _checked_time(value: JsonValue, key: str) -> str:
     if not isinstance(value, str):
-        raise EventError(f"its {key} is {_shown(value)}, not a time such as 2026-03-01T18:38:04Z")
+        raise EventError(f"its {key} is {shown(value, _TELLING)}, not a time such as 2026-03-01T18:38:04Z")
     return value
 
 
@@ -130,23 +134,3 @@ def _actor(claims: Object) -> str | None:
             if name.lower() == wanted and isinstance(value, str) and _PRINCIPAL.fullmatch(value):
                 return value
     return None
-
-
-def _event(**fields: object) -> Event:
-    try:
-        return Event.model_validate(fields)
-    except ValidationError as exc:
-        wrong = "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors())
-        raise EventError(f"it is broken: {wrong}") from exc
-    except OverflowError as exc:  # a time before the year 1 in UTC
-        raise EventError("its time is out of range") from exc
-
-
-def _shown(value: JsonValue) -> str:
-    """What stands there; a text itself only where it begins like an id or a time, for any other may be personal."""
-    if isinstance(value, dict | list):
-        return "an object" if isinstance(value, dict) else "a list"
-    if not isinstance(value, str) or _TELLING.match(value):
-        text = ascii(value)
-        return text if len(text) <= 100 else f"{text[:100]}…"
-    return f"a text of {len(value)} characters"

@@ -11,10 +11,11 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from scanguard.errors import EventError, InvalidReferenceError
 from scanguard.model.deployment import Event
+from scanguard.model.reading import read_event, shown
 from scanguard.model.reference import ImageReference
 from scanguard_azure.clouds import CLOUDS
 
@@ -33,7 +34,8 @@ _LOGIN_SERVER: Final = re.compile(rf"[a-z0-9](?:[a-z0-9-]{{0,61}}[a-z0-9])?\.(?:
 
 log = logging.getLogger("scanguard.plugin.acr")
 
-_TELLING: Final = re.compile(r"[./]")
+_TELLING: Final = re.compile(r"[^./]*[./]")
+"""A host or a path."""
 Object = Mapping[str, JsonValue]
 
 
@@ -55,7 +57,7 @@ def parse_acr(event: Object) -> Event | None:
     if (why := _not_wanted(data, target)) is not None:
         log.info("skipped: a push %s: event=%s", why, ascii(event.get("id"))[:100])
         return None
-    return _event(
+    return read_event(
         id=event.get("id"),
         source=event.get("topic") or event.get("source") or "",
         type=kind,
@@ -79,9 +81,9 @@ def _image(data: Object, target: Object) -> str:
     """``HOST/REPO@sha256:…``, or with the tag when no digest is named. The host must be a registry of Azure."""
     host, repository = _object(data, "request").get("host"), target.get("repository")
     if not isinstance(host, str) or _LOGIN_SERVER.fullmatch(host) is None:
-        raise EventError(f"its registry {_shown(host)} is no login server of Azure, such as acme.azurecr.io")
+        raise EventError(f"its registry {shown(host, _TELLING)} is no login server of Azure, such as acme.azurecr.io")
     if not isinstance(repository, str) or not repository:
-        raise EventError(f"its repository is {_shown(repository)}")
+        raise EventError(f"its repository is {shown(repository, _TELLING)}")
     digest, tag = target.get("digest"), target.get("tag")
     suffix = f"@{digest}" if digest else f":{tag}" if tag else ""
     name = f"{host.lower()}/{repository}{suffix}"
@@ -101,23 +103,3 @@ def _object(parent: Object, key: str) -> Object:
     if not isinstance(value, dict):
         raise EventError(f"its {key} is not an object")
     return value
-
-
-def _event(**fields: object) -> Event:
-    try:
-        return Event.model_validate(fields)
-    except ValidationError as exc:
-        wrong = "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors())
-        raise EventError(f"it is broken: {wrong}") from exc
-    except OverflowError as exc:  # a time before the year 1 in UTC
-        raise EventError("its time is out of range") from exc
-
-
-def _shown(value: JsonValue) -> str:
-    """What stands there; a text itself only where it looks like a host or a path, for any other may be personal."""
-    if isinstance(value, dict | list):
-        return "an object" if isinstance(value, dict) else "a list"
-    if isinstance(value, str) and not _TELLING.search(value):
-        return f"a text of {len(value)} characters"
-    text = ascii(value)
-    return text if len(text) <= 100 else f"{text[:100]}…"
