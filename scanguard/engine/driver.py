@@ -45,8 +45,9 @@ async def advance(engine: Engine, message: Message | None, raw: str = "", *, aga
 async def advance_far(engine: Engine, message: Message | None, raw: str = "") -> None:
     """As :func:`advance`, and what can follow at once in the same lane is done too, instead of sent.
 
-    For hosts that bill every message they hand over. Whoever dies on the way has lost nothing: the first message comes
-    again, and a step that finds itself done emits what follows from it again. A step that fails becomes a message.
+    Each message has its price: requests to the queue, or an execution that a host bills. Whoever dies on the way has
+    lost nothing: the first message comes again, and a step that finds itself done emits what follows from it again. A
+    step that fails becomes a message.
     """
     first = own(message, raw)
     end, steps = time.monotonic() + LONGEST_S, 0

@@ -1,4 +1,4 @@
-"""Drives an engine from its queue: receive, handle, send what follows, and only then acknowledge."""
+"""Drives an engine from its queue: receive, handle, do or send what follows, and only then acknowledge."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
-from scanguard.engine.driver import ForeignMessageError, advance
+from scanguard.engine.driver import ForeignMessageError, advance, advance_far
 from scanguard.engine.engine import Engine
 from scanguard.engine.messages import sweep_message
 from scanguard.errors import BackendError, ScanguardError
@@ -104,7 +104,10 @@ class Worker:
 
     async def _process(self, delivery: Delivery) -> None:
         try:
-            await advance(self._engine, delivery.message, delivery.raw, again=delivery.delivered > 1)
+            if delivery.delivered > 1:  # alone, so that what ends a process is found with the message it belongs to
+                await advance(self._engine, delivery.message, delivery.raw, again=True)
+            else:
+                await advance_far(self._engine, delivery.message, delivery.raw)
             await self._queue.ack(delivery)
         except ForeignMessageError:
             await self._give_back(delivery, 1)
