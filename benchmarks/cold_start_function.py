@@ -6,7 +6,7 @@ five libraries are installed into an environment of this benchmark's own, with b
 * wiring: importing azure.functions and the packaged ``function_app``; with a configuration that was checked and stamped
   when it was packed, and with the same configuration as an app setting, read and checked anew;
 * first event: from the start of a fresh worker process (interpreter, Azure's runtime, indexing) to the moment when its
-  first event is acknowledged: its message is in a queue on Azurite;
+  first event is acknowledged: its message is in a queue on Azurite; without telemetry, and with Azure Monitor's;
 * for comparison, what sending by the SDK instead of an output binding would import besides.
 """
 
@@ -43,7 +43,12 @@ LIBRARIES = (
 IMPORTS = (
     "azure.identity, azure.storage.blob, azure.data.tables, azure.mgmt.containerinstance, azure.mgmt.appcontainers"
 )
-GOALS = {"wiring": "   goal 0.50", "first event": "   goal 1.00"}
+GOALS = {"wiring": "   goal 0.50", "first event": "   goal 1.00", "first event, monitored": "   goal 1.00"}
+MONITORED = {
+    "APPLICATIONINSIGHTS_CONNECTION_STRING": "InstrumentationKey=00000000-0000-0000-0000-000000000000;"
+    "IngestionEndpoint=http://127.0.0.1:9/"
+}
+"""Telemetry for a resource that is not there: nothing may be sent before the first event is acknowledged."""
 TIMED = (
     "import time; begun, cpu = time.perf_counter(), time.process_time()\n{code}\n"
     "print((time.perf_counter() - begun) * 1e3, (time.process_time() - cpu) * 1e3)"
@@ -96,8 +101,8 @@ async def first_event_ms(package: Packaged, settings: dict[str, str], scene: Sce
 
 def measure(rounds: int) -> dict[str, list[Took]]:
     """All takes, by name."""
-    package = packaged()
-    extras = ["azure", "qualys"]
+    extras = ["azure", "azure-monitor", "qualys"]
+    package = packaged(",".join(extras))
     libraries = library_environment(package.python)
     with tempfile.TemporaryDirectory() as place, azurite(Path(place)) as storage:
         folder = Path(place)
@@ -123,6 +128,7 @@ def measure(rounds: int) -> dict[str, list[Took]]:
                 package.python, "import azure.storage.queue.aio", ours, package.folder
             ),
             "first event": lambda: event(settings),
+            "first event, monitored": lambda: event({**settings, **MONITORED}),
             "first event, unstamped": lambda: event(by_setting),
         }
         found: dict[str, list[Took]] = {name: [] for name in measured}

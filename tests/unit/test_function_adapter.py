@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +14,7 @@ import azure.functions as func
 import pytest
 from function_scene import principal
 from scanguard_function import blob
+from scanguard_function import process as process_module
 from scanguard_function.configuration import load_app, refuse_references
 from scanguard_function.events import document, take_in
 from scanguard_function.index import STAMP_NAME, Index, stamped, write_stamp
@@ -42,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
 # --- the stamp --------------------------------------------------------------------------------------------
 
 
-def test_what_was_checked_when_it_was_packed_is_not_read_again(folder: Path) -> None:
+async def test_what_was_checked_when_it_was_packed_is_not_read_again(folder: Path) -> None:
     environ = {"SCANGUARD__engine__attempts": "3", "PATH": "/bin"}
     checked = Index.of(load_app(environ, folder).bound.settings)
     write_stamp(folder, environ, checked)
@@ -53,6 +56,21 @@ def test_what_was_checked_when_it_was_packed_is_not_read_again(folder: Path) -> 
     assert process.intake.excluded == checked.excluded
     assert process._loaded is None
     assert process.app.settings.engine.attempts == 3
+
+
+async def test_exporters_are_loaded_after_the_first_event_and_beside_the_loop(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[threading.Thread] = []
+    monkeypatch.setattr(process_module, "observe", lambda *_: begun.append(threading.current_thread()))
+    monkeypatch.setattr(process_module, "OBSERVE_AFTER_S", 0.05)
+    write_stamp(folder, {}, Index.of(load_app({}, folder).bound.settings))
+    process = Process.start({}, folder)
+    assert process.intake
+    assert begun == []
+    await asyncio.sleep(0.2)
+    (thread,) = begun
+    assert thread is not threading.current_thread()
 
 
 @pytest.mark.parametrize(

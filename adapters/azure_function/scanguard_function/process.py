@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 FOLDER: Final = Path(__file__).resolve().parent.parent
 CHATTY: Final = ("azure", "httpx", "httpcore", "urllib3")
 """Libraries that would log whole addresses and headers. The worker's own logger is below ``azure.functions``."""
+OBSERVE_AFTER_S: Final = 1.0
 log = logging.getLogger("scanguard.function")
 
 
@@ -75,7 +76,7 @@ class Process:
 
     @property
     def intake(self) -> Intake:
-        """Takes events in; where the configuration was stamped, without reading it."""
+        """Takes events in; where the configuration was stamped, without reading it. Only on the worker's loop."""
         if self._intake is None:
             with _collecting_later():
                 self._intake = self._loaded.intake if self._loaded else self._stamped_intake()
@@ -89,8 +90,16 @@ class Process:
         if self.index is None:
             raise RuntimeError("nothing but Health is registered without a configuration")
         plugins = load_plugins(self.environ)
-        self._observe(plugins)
+        self._observe_soon(plugins)
         return Intake(plugins, self.index.excluded, self.index.own_actors)
+
+    def _observe_soon(self, plugins: Plugins) -> None:
+        """Begin to send telemetry a moment later, beside the loop: to load an exporter takes longer than all the rest.
+
+        What the first second's events would have told is not sent; their messages carry on the host's traces.
+        """
+        loop = asyncio.get_running_loop()
+        loop.call_later(OBSERVE_AFTER_S, lambda: loop.run_in_executor(None, self._observe, plugins))
 
     def _observe(self, plugins: Plugins) -> None:
         """Send telemetry; what is wrong with its settings is said, and stands in nobody's way: triggers are there."""

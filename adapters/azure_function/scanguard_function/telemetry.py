@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import threading
 from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from scanguard.loader import Plugins
 
 _observing: list[ExitStack] = []
+_beginning = threading.Lock()
+"""The first event begins it from a thread, and a message that comes meanwhile from the loop."""
 
 
 def observe(environ: Mapping[str, str], plugins: Plugins) -> None:
@@ -22,14 +25,15 @@ def observe(environ: Mapping[str, str], plugins: Plugins) -> None:
     Errors:
         ConfigError: a variable of the environment makes no sense.
     """
-    if _observing:
-        return
     from scanguard.telemetry.observing import observing  # noqa: PLC0415  # an index of functions needs none of it
 
-    stack = ExitStack()
-    stack.enter_context(observing(environ, plugins.catalog.observers.values()))
-    _observing.append(stack)
-    atexit.register(stack.close)
+    with _beginning:
+        if _observing:
+            return
+        stack = ExitStack()
+        stack.enter_context(observing(environ, plugins.catalog.observers.values()))
+        _observing.append(stack)
+        atexit.register(stack.close)
 
 
 def continued(context: func.Context) -> AbstractContextManager[None]:
