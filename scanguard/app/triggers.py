@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from scanguard.engine.driver import ForeignMessageError, advance, advance_far, own
+from scanguard.engine.driver import ForeignMessageError, advance, own, take_up
 from scanguard.engine.engine import Engine
 from scanguard.engine.messages import sweep_message
 from scanguard.errors import BackendError, EventError
@@ -45,10 +45,8 @@ class Triggers:
             return
         if arrival.not_before is not None:
             await self._queue.send([Outgoing(own(arrival.message, text), arrival.not_before)])
-        elif deliveries <= 1:
-            await advance_far(self._engine, arrival.message, text)
         else:
-            await advance(self._engine, arrival.message, text, again=True)
+            await take_up(self._engine, arrival.message, text, deliveries=deliveries)
         await self._handled(text)
 
     async def poison(self, text: str) -> bool:

@@ -26,6 +26,25 @@ class ForeignMessageError(BackendError):
     """A message of a newer scanguard, or none of ours: it is given back untouched, for whoever can read it."""
 
 
+async def take_up(engine: Engine, message: Message | None, raw: str, *, deliveries: int) -> None:
+    """Do what a message asks for, as far as it goes; one that was given before alone.
+
+    Thus what ends every process it is given to is found with the message it belongs to.
+
+    Args:
+        engine: Does the work, and has the queue.
+        message: None when the text could not be read.
+        raw: The text that arrived, for the log.
+        deliveries: How often it was given, this time included.
+
+    Errors: as :func:`advance`.
+    """
+    if deliveries <= 1:
+        await advance_far(engine, message, raw)
+    else:
+        await advance(engine, message, raw, again=True)
+
+
 async def advance(engine: Engine, message: Message | None, raw: str = "", *, again: bool = False) -> None:
     """Do a message's work and send what follows; whoever calls acknowledges once this returns.
 

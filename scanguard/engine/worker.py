@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
-from scanguard.engine.driver import ForeignMessageError, advance, advance_far
+from scanguard.engine.driver import ForeignMessageError, take_up
 from scanguard.engine.engine import Engine
 from scanguard.engine.messages import sweep_message
 from scanguard.errors import BackendError, ScanguardError
@@ -104,10 +104,7 @@ class Worker:
 
     async def _process(self, delivery: Delivery) -> None:
         try:
-            if delivery.delivered > 1:  # alone, so that what ends a process is found with the message it belongs to
-                await advance(self._engine, delivery.message, delivery.raw, again=True)
-            else:
-                await advance_far(self._engine, delivery.message, delivery.raw)
+            await take_up(self._engine, delivery.message, delivery.raw, deliveries=delivery.delivered)
             await self._queue.ack(delivery)
         except ForeignMessageError:
             await self._give_back(delivery, 1)
