@@ -45,7 +45,7 @@ class SlotBook:
 
     Args:
         rates: What holds for all requests together.
-        taken: What an earlier book remembers.
+        taken: What an earlier book remembers; where it did not note what went out, all of it did.
         errand: A kind of request that has limits of its own.
         own: Those limits; only requests that this book enters count in them.
     """
@@ -53,8 +53,9 @@ class SlotBook:
     def __init__(self, rates: Sequence[Rate], taken: Taken, errand: str = "", own: Sequence[Rate] = ()) -> None:
         known = {str(rate): (rate, False) for rate in rates} | {f"{errand} {rate}": (rate, True) for rate in own}
         self._books = {
-            name: _RateBook(rate, dict(taken.get(name, {})), dict(taken.get(_SENT + name, {})), is_own)
+            name: _RateBook(rate, dict(planned), dict(taken.get(_SENT + name, planned)), is_own)
             for name, (rate, is_own) in known.items()
+            for planned in [taken.get(name, {})]
         }
         self._others = {name: buckets for name, buckets in taken.items() if name.removeprefix(_SENT) not in known}
 

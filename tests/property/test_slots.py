@@ -85,6 +85,17 @@ def test_who_comes_twice_with_one_slot_is_counted_twice_and_takes_nobodys_place(
     assert book.use(other, 1, slot + 3) > slot + 60
 
 
+def test_what_a_version_wrote_that_did_not_note_what_went_out_counts_as_gone() -> None:
+    rate, now = Rate.parse("2/m"), 1_800_000_000.0
+    book = SlotBook([rate], {})
+    for _ in range(2):
+        book.take(now, 1, 1.0, not_before=0.0, ahead_s=HORIZON_S)
+    slot = book.take(now, 1, 1.0, not_before=0.0, ahead_s=HORIZON_S).at
+    older = SlotBook([rate], {str(rate): book.taken[str(rate)]})
+    assert older.use(slot - 30, 1, now + 30) > now + 60
+    assert older.use(slot, 1, now + 200) == now + 200
+
+
 def test_a_limit_is_used_up_to_one_part_in_fifteen() -> None:
     rate = Rate.parse("300/h")
     book = SlotBook([rate, Rate.parse("30/m")], {})
