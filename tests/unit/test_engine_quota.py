@@ -159,7 +159,7 @@ async def test_profiles_of_an_instance_share_its_quota_and_its_pauses() -> None:
     ("rates", "hours", "least"),
     [
         pytest.param(("300/h", "30/m"), 1, 55, id="an-hour"),
-        pytest.param(("300/h", "30/m"), 2, 115, id="two-hours"),
+        pytest.param(("300/h", "30/m"), 4, 250, id="four-hours"),
         pytest.param(("300/h",), 2, 115, id="no-limit-a-minute"),
         pytest.param(("60/10m",), 1, 60, id="ten-minutes"),
     ],
