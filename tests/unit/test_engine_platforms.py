@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from scanguard.engine.dead import DeadKind
 from scanguard.engine.documents import AssessmentState
@@ -20,6 +20,13 @@ async def announced(rig: Rig, count: int, *, lane: Lane = Lane.FRESH) -> list[st
         rig.deploy(f"/{lane}/{number}", "clean:1")
         names.append(await rig.announce(f"/{lane}/{number}", lane=lane))
     return names
+
+
+async def turns(rig: Rig) -> list[datetime]:
+    """Handle all that is visible; when each of those who have to wait may ask."""
+    while await rig.work_once():
+        pass
+    return [one.not_before for one in rig.assessments().values() if one.not_before is not None]
 
 
 async def test_a_platform_is_asked_no_faster_than_its_quota_and_no_attempt_is_used() -> None:
@@ -40,9 +47,7 @@ async def test_a_message_that_is_a_little_late_for_its_turn_is_not_sent_a_second
     rig = Rig()
     rig.platform_rates = (Rate.parse("5/m"),)
     await announced(rig, 12)
-    while await rig.work_once():
-        pass
-    waiting = [one.not_before for one in rig.assessments().values() if one.not_before is not None]
+    waiting = await turns(rig)
     messages = len(rig.memory.queue.items)
     assert messages == len(waiting) > 0
     rig.memory.clock.moment = min(waiting) + timedelta(seconds=30)  # as where there is more work than workers
@@ -54,10 +59,8 @@ async def test_a_turn_holds_for_a_message_that_comes_some_seconds_late() -> None
     rig = Rig()
     rig.platform_rates = (Rate.parse("1/5s"),)
     await announced(rig, 3)
-    while await rig.work_once():
-        pass
+    first = min(await turns(rig))
     assert len(rig.described) == 1
-    first = min(one.not_before for one in rig.assessments().values() if one.not_before is not None)
     rig.memory.clock.moment = first + timedelta(seconds=4)
     while await rig.work_once():
         pass
@@ -87,11 +90,8 @@ async def test_turns_of_a_time_in_which_the_platform_wants_to_be_left_alone_come
     rig = Rig()
     rig.platform_rates = (Rate.parse("10/m"),)
     await announced(rig, 100)
-    while await rig.work_once():
-        pass
     clock = rig.memory.clock
-    second = min(one.not_before for one in rig.assessments().values() if one.not_before is not None)
-    clock.moment = second
+    clock.moment = second = min(await turns(rig))
     rig.describe_faults.append(PlatformThrottledError("slow down", retry_after_s=30))
     already = len(rig.described)
     await rig.run(minutes=1.2)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from scanguard.engine.documents import Waiter
 from scanguard.engine.engine import Engine
-from scanguard.ports import Row
+from scanguard.ports import Message, Outgoing, Row
 from scanguard.testing.memory import MemoryState
 from scanguard.testing.rig import Rig
 from scanguard.testing.rig_host import RigHost
@@ -46,18 +46,23 @@ async def test_nobody_waits_for_a_scan_that_has_ended() -> None:
     assert waiters(rig) == []
 
 
-async def test_a_worker_that_another_overtook_leaves_no_place_to_wait_behind() -> None:
-    rig = Rig()
+async def overtaken(rig: Rig) -> tuple[SlowState, asyncio.Task[list[Outgoing]], Message]:
+    """A worker about to take its place to wait, with its message; another has judged the same deployment meanwhile."""
     rig.deploy("/a", "app:1")
     await rig.announce("/a", event_id="once")
     await rig.announce("/a", event_id="once")
     (first, _) = rig.memory.queue.items
     state = SlowState(rig)
-    slow = asyncio.create_task(
-        Engine(replace(rig.memory.backend(), state=state), RigHost(rig), limits=rig.limits).handle(first.message)
-    )
+    engine = Engine(replace(rig.memory.backend(), state=state), RigHost(rig), limits=rig.limits)
+    slow = asyncio.create_task(engine.handle(first.message))
     await state.reached.wait()
     await rig.run()
+    return state, slow, first.message
+
+
+async def test_a_worker_that_another_overtook_leaves_no_place_to_wait_behind() -> None:
+    rig = Rig()
+    state, slow, _ = await overtaken(rig)
     state.go_on.set()
     await rig.memory.queue.send(await slow)
     await rig.run()
@@ -67,16 +72,7 @@ async def test_a_worker_that_another_overtook_leaves_no_place_to_wait_behind() -
 
 async def test_a_worker_that_another_overtook_and_that_died_leaves_no_place_to_wait_behind() -> None:
     rig = Rig()
-    rig.deploy("/a", "app:1")
-    await rig.announce("/a", event_id="once")
-    await rig.announce("/a", event_id="once")
-    (first, _) = rig.memory.queue.items
-    state = SlowState(rig)
-    slow = asyncio.create_task(
-        Engine(replace(rig.memory.backend(), state=state), RigHost(rig), limits=rig.limits).handle(first.message)
-    )
-    await state.reached.wait()
-    await rig.run()
+    state, slow, message = await overtaken(rig)
     state.dies_then = True
     state.reached.clear()
     state.go_on.set()
@@ -85,7 +81,7 @@ async def test_a_worker_that_another_overtook_and_that_died_leaves_no_place_to_w
     await asyncio.gather(slow, return_exceptions=True)
     assert len(waiters(rig)) == 1
 
-    await rig.memory.queue.send(await rig.engine.handle(first.message, again=True))
+    await rig.memory.queue.send(await rig.engine.handle(message, again=True))
     await rig.run()
 
     assert waiters(rig) == []
