@@ -11,7 +11,10 @@ from typing import Final
 from scanguard.model.rate import Rate
 
 READS: Final = (Rate.parse("240/30s"),)
-"""Of each subscription. Azure allows 250 at once and 25 a second after that; the rest is for others with this identity."""
+"""Of each subscription. Azure allows 250 at once and 25 a second after that.
+
+The rest is for others with this identity.
+"""
 READS_PER_WORKLOAD: Final = 2
 """The workload, and its revisions or executions."""
 QUERIES: Final = (Rate.parse("60/m"),)
