@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,12 @@ from azurite import Azurite, azurite
 from function_host import FunctionHost, WorkerProcess, function_host
 from function_package import Packaged, packaged
 from function_scene import Scene, cloud_event, grid_event
+from scanguard_azure.storage_backend import open_storage
+from scanguard_azure.storage_config import StorageConfig
+
+from scanguard.engine.jobs import Job
+from scanguard.ports import Backend
+from scanguard.testing.contexts import make_context
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
 TIME_TO_VERDICT_S = 60
@@ -32,6 +41,16 @@ def scene(storage: Azurite, tmp_path: Path) -> Scene:
     made = Scene(tmp_path, storage)
     made.deploy("api", "shop")
     return made
+
+
+@asynccontextmanager
+async def open_store(scene: Scene) -> AsyncIterator[Backend]:
+    """The app's backend, beside it."""
+    options = {name: value for name, value in scene.configuration["backend"].items() if name != "plugin"}
+    secrets = {"env:AzureWebJobsStorage": scene.storage.connection_string}
+    context = make_context(scene.folder, instance="backend", secrets=secrets)
+    async with open_storage(StorageConfig.model_validate(options), context) as backend:
+        yield backend
 
 
 async def judged(host: FunctionHost, scene: Scene, number: int = 1) -> None:
@@ -119,8 +138,19 @@ async def test_a_worker_that_is_killed_in_the_middle_loses_nothing(package: Pack
             host.worker = first
 
 
-async def test_a_tick_starts_what_is_due_and_wakes_what_was_forgotten(package: Packaged, scene: Scene) -> None:
-    async with function_host(package, scene.settings(), scene.folder) as host:
+async def test_a_tick_wakes_what_was_forgotten_and_sends_nothing_else(package: Packaged, scene: Scene) -> None:
+    async with function_host(package, scene.settings(), scene.folder) as host, open_store(scene) as backend:
+        assert await host.event(grid_event("api"))
+        while not scene.calls("submit"):
+            await host.pump("FreshLane")
         assert await host.tick()
-        assert await host.depth(f"{scene.prefix}fresh") == 0, "it sends nothing when nothing is due"
-        assert [call.function for call in host.calls if call.ok] == ["Sweeps"]
+        assert await host.depth(f"{scene.prefix}fresh") == 1, "the scan's next message, and none of the timer's"
+        await host.clear(f"{scene.prefix}fresh")
+        await asyncio.sleep(2)  # by then the scan may be asked after
+        now = datetime.now(UTC)
+        for row in await backend.state.overdue(now + timedelta(hours=1)):
+            if row.table != Job.TABLE:
+                await backend.state.replace(row.with_(row.body, now))
+        assert await host.tick()
+        await judged(host, scene)
+        assert {call.function for call in host.calls if call.ok} == {"EventProcessor", "FreshLane", "Sweeps"}

@@ -251,6 +251,10 @@ class FunctionHost:
             return 0
         return found.approximate_message_count or 0
 
+    async def clear(self, queue: str) -> None:
+        """Lose all messages of a queue, hidden ones too."""
+        await self._queues.get_queue_client(queue).clear_messages()
+
     async def pump(self, *only: str) -> int:
         """Poll every queue trigger (or those of some functions) once, all messages at a time; returns how many."""
         polls = [
