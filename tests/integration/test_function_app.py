@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import package_function
 import pytest
 from azurite import Azurite, azurite
 from function_host import FunctionHost, WorkerProcess, function_host
@@ -20,6 +23,7 @@ from scanguard_azure.storage_config import StorageConfig
 from scanguard.engine.jobs import Job
 from scanguard.ports import Backend
 from scanguard.testing.contexts import make_context
+from scanguard.testing.server import Answer, LoopbackServer, ReceivedRequest
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
 TIME_TO_VERDICT_S = 60
@@ -109,6 +113,30 @@ async def test_an_event_becomes_a_stored_verdict(package: Packaged, scene: Scene
         assert "api" in json.dumps(verdict)
         assert len(scene.calls("submit")) == 1
         assert len(scene.calls("poll")) >= 1
+
+
+async def test_a_stamped_app_sends_telemetry_from_a_moment_after_its_first_event_on(
+    package: Packaged, scene: Scene, tmp_path: Path
+) -> None:
+    folder = tmp_path / "app"
+    shutil.copytree(package.folder, folder, copy_function=os.link)
+    settings = scene.settings()
+    (folder / "scanguard.yaml").write_text(settings.pop("SCANGUARD_CONFIG"))
+    package_function.check(folder, ["azure", "qualys"], str(package.python), settings)
+    async with LoopbackServer(taken) as collector:
+        settings |= {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
+        async with function_host(Packaged(folder, package.python), settings, scene.folder) as host:
+            assert await host.event(grid_event("api"))
+            assert collector.requests == []
+            await asyncio.sleep(3)
+            assert await host.event(grid_event("shop"))
+            await asyncio.sleep(2)
+        spans = b"".join(one.body for one in collector.requests if one.path == "/v1/traces")
+    assert spans.count(b"send intake") == 1, "that of the second event"
+
+
+async def taken(request: ReceivedRequest) -> Answer:
+    return Answer(200)
 
 
 async def test_an_event_that_comes_twice_in_both_schemas_is_scanned_once(package: Packaged, scene: Scene) -> None:
