@@ -120,9 +120,14 @@ class Plugins:
         broken = next((info for info in self.plugins if info.name == name and info.error), None)
         if broken is not None:
             return PluginLoadError(f"the plugin {name!r} is installed but {broken.status}: {broken.error}", plugin=name)
-        wanted = " or ".join(kinds)
+        from scanguard.settings.problems import nearest  # noqa: PLC0415  # only where something is wrong
+
+        wanted = f"the {kinds[0]}" if len(kinds) == 1 else "anything called"
+        known = sorted({one for kind in kinds for one in getattr(self.catalog, fields[kind])})
         return PluginMissingError(
-            f'no installed plugin offers the {wanted} {name!r}: pip install "scanguard[{extra_of(name)}]"', plugin=name
+            f'no installed plugin offers {wanted} {name!r}: pip install "scanguard[{extra_of(name)}]"'
+            f"{nearest(name, known)}",
+            plugin=name,
         )
 
     def require(self, name: str, *kinds: str) -> None:

@@ -131,6 +131,14 @@ def test_a_missing_plugin_names_its_extra() -> None:
         loaded().require("trivy", "scanner")
 
 
+def test_a_plugin_whose_name_is_nearly_right_is_told_with_the_one_that_was_meant() -> None:
+    plugins = loaded(candidate())
+    with pytest.raises(
+        PluginMissingError, match=r"no installed plugin offers anything called 'acmee'.*mean \"acme\"\?"
+    ):
+        plugins.require("acmee", "scanner", "sink")
+
+
 def test_a_blocked_plugin_is_not_even_imported() -> None:
     plugins = loaded(candidate(load=raises(AssertionError("imported"))), environ={BLOCKED_VARIABLE: " acme ,x"})
     assert info(plugins).status == "blocked"
