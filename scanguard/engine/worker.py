@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from typing import Final
 
 from scanguard.engine.driver import ForeignMessageError, take_up
 from scanguard.engine.engine import Engine
@@ -15,6 +16,8 @@ from scanguard.engine.messages import sweep_message
 from scanguard.errors import BackendError, ScanguardError
 from scanguard.ports import ALL_LANES, Delivery, Lane, Message
 
+LONGEST_PAUSE_S: Final = 5.0
+"""Between looks at a queue that does not answer."""
 log = logging.getLogger("scanguard.worker")
 
 
@@ -50,6 +53,7 @@ class Worker:
         self._changed = asyncio.Event()
         self._in_hand: dict[str, tuple[Delivery, float]] = {}
         self._has_more = False
+        self._failures = 0
         self._asked_at = 0.0
 
     async def run(self, is_finished: Callable[[], Awaitable[bool]]) -> None:
@@ -83,16 +87,24 @@ class Worker:
             await asyncio.gather(*beside, *running, return_exceptions=True)
 
     def _may_ask(self, free: int) -> bool:
-        """A queue that has more than was asked for is asked for several at once: each request has its price."""
+        """A queue that has more than was asked for is asked for several at once, one that fails now and then.
+
+        Each request has its price, and each failure a line in the log.
+        """
+        waited_s = time.monotonic() - self._asked_at
+        if self._failures:
+            return free > 0 and waited_s >= min(LONGEST_PAUSE_S, self._poll_s * 2.0 ** min(self._failures - 1, 30))
         if self._has_more and 2 * free < self._concurrency:
-            return free > 0 and time.monotonic() >= self._asked_at + self._poll_s
+            return free > 0 and waited_s >= self._poll_s
         return free > 0
 
     async def _receive(self, limit: int) -> Sequence[Delivery]:
         taken: Sequence[Delivery] = []
         try:
             taken = await self._queue.receive(self._lanes, limit=limit, visibility_s=self._visibility_s)
+            self._failures = 0
         except BackendError as exc:
+            self._failures += 1
             log.warning("queue not available, trying again: %s", exc)
         self._asked_at, self._has_more = time.monotonic(), len(taken) == limit
         return taken

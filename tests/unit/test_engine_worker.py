@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -156,6 +158,41 @@ async def test_a_queue_that_has_more_is_asked_for_several_messages_at_once() -> 
     await asyncio.wait_for(worker.run(is_finished), 20)
     full = [taken for taken in queue.asked if taken]
     assert sum(full) / len(full) >= 3
+
+
+class AwayQueue(CountedQueue):
+    """Does not answer the first requests."""
+
+    def __init__(self, inner: object, failures: int) -> None:
+        super().__init__(inner)
+        self.failures = failures
+
+    async def receive(self, lanes: object, *, limit: int, visibility_s: float) -> list[Delivery]:
+        if self.failures > len(self.asked):
+            self.asked.append(0)
+            raise BackendError("the queue does not answer")
+        return await super().receive(lanes, limit=limit, visibility_s=visibility_s)
+
+
+async def test_a_queue_that_does_not_answer_is_asked_less_and_less_often_and_works_again_at_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rig, _, backend = await announced_many(3)
+    queue = AwayQueue(rig.memory.queue, failures=6)
+    backend = replace(backend, queue=queue)  # type: ignore[arg-type]  # a Queue
+    worker = Worker(Engine(backend, RigHost(rig), limits=FAST), poll_s=0.02, sweep_s=30)
+    looks = 0
+
+    async def is_finished() -> bool:
+        nonlocal looks
+        looks += 1
+        return len(rig.memory.records.verdicts) == 3
+
+    began = time.monotonic()
+    await asyncio.wait_for(worker.run(is_finished), 20)
+    assert time.monotonic() - began >= 0.02 * (1 + 2 + 4 + 8 + 16 + 32)
+    assert looks > 30, "it looked whether to stop all the while"
+    assert caplog.text.count("queue not available") == 6
 
 
 class Slow(Engine):
