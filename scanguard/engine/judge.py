@@ -139,17 +139,18 @@ class Judge:
         named = [part for name in sorted(results) for part in (name, results[name].report)]
         key = stable_id(MERGE_RULES, *named, *(("trust", *plan.trust) if plan.trust else ()))
         name = f"merged/{digest.replace(':', '-')}/{key}.json"
-        stored = await self._merged.get(name)
-        if stored is not None:
-            return name, stored
-        reports = {instance: await self._report(result) for instance, result in results.items()}
-        if sum(len(report.findings) for report in reports.values()) > MERGED_AT_ONCE:
-            merged = await asyncio.to_thread(merge, digest, reports, plan.trust)
-        else:
-            merged = merge(digest, reports, plan.trust)
-        await self._backend.records.index(digest, sorted({one for item in merged.findings for one in item.finding.ids}))
-        await self._merged.put(name, merged)
-        return name, merged
+
+        async def make() -> MergedReport:
+            reports = {instance: await self._report(result) for instance, result in results.items()}
+            if sum(len(report.findings) for report in reports.values()) > MERGED_AT_ONCE:
+                merged = await asyncio.to_thread(merge, digest, reports, plan.trust)
+            else:
+                merged = merge(digest, reports, plan.trust)
+            ids = {one for item in merged.findings for one in item.finding.ids}
+            await self._backend.records.index(digest, sorted(ids))
+            return merged
+
+        return name, await self._merged.get_or_make(name, make)
 
     async def _report(self, result: TaskResult) -> ScanReport:
         data = await self._backend.reports.get(result.report)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from typing import Final
+from weakref import WeakValueDictionary
 
 from scanguard.model.merged import MergedReport
 from scanguard.ports import ReportStore
@@ -19,6 +22,7 @@ class MergedReports:
         self._store = store
         self._kept: OrderedDict[str, tuple[MergedReport, int]] = OrderedDict()
         self._bytes = 0
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def get(self, name: str) -> MergedReport | None:
         """A stored merged report, or None."""
@@ -32,8 +36,17 @@ class MergedReports:
         self._keep(name, merged, len(data))
         return merged
 
-    async def put(self, name: str, merged: MergedReport) -> None:
-        """Store a merged report."""
+    async def get_or_make(self, name: str, make: Callable[[], Awaitable[MergedReport]]) -> MergedReport:
+        """The stored merged report, else what ``make`` gives, stored; of many who ask at once one makes it."""
+        lock = self._locks.setdefault(name, asyncio.Lock())
+        async with lock:
+            merged = await self.get(name)
+            if merged is None:
+                merged = await make()
+                await self._put(name, merged)
+            return merged
+
+    async def _put(self, name: str, merged: MergedReport) -> None:
         data = merged.model_dump_json().encode()
         await self._store.put(name, data)
         self._keep(name, merged, len(data))
