@@ -8,7 +8,7 @@ is durable when it returns.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
@@ -56,7 +56,7 @@ class Row:
 
     def with_(self, body: Mapping[str, JsonValue], due: datetime | None) -> Row:
         """The same row and etag with another body and due time, ready for :meth:`StateStore.replace`."""
-        return replace(self, body=body, due=due)
+        return Row(self.table, self.partition, self.key, body, due, self.etag)
 
 
 class StateStore(Protocol):

@@ -81,9 +81,10 @@ class _Call:
     result: Any = None
     error: BaseException | None = None
 
-    def run(self, connection: sqlite3.Connection) -> None:
-        """Do the work; what a failed one wrote is undone, and only that."""
-        if self.writes:
+    def run(self, connection: sqlite3.Connection, *, is_alone: bool) -> None:
+        """Do the work; what a failed one wrote is undone, and only that. One that writes alone is the transaction."""
+        needs_point = self.writes and not is_alone
+        if needs_point:
             connection.execute("SAVEPOINT one")
         try:
             result = self.work(connection)
@@ -96,8 +97,8 @@ class _Call:
                 raise  # SQLite gave up the whole transaction (disk full, I/O error)
             self.error = exc
             if self.writes:
-                connection.execute("ROLLBACK TO one")
-        if self.writes:
+                connection.execute("ROLLBACK TO one" if needs_point else "ROLLBACK")
+        if needs_point:
             connection.execute("RELEASE one")
 
     def fail(self, error: Exception) -> None:
@@ -194,18 +195,17 @@ class Database:
     def _carry_out(self, batch: list[_Call]) -> None:
         try:
             connection = self._open()
-            if any(call.writes for call in batch):
-                connection.execute("BEGIN IMMEDIATE")
-                try:
-                    for call in batch:
-                        call.run(connection)
-                    connection.execute("COMMIT")
-                finally:
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
-            else:
+            writing = sum(call.writes for call in batch)
+            try:
+                if writing:
+                    connection.execute("BEGIN IMMEDIATE")
                 for call in batch:
-                    call.run(connection)
+                    call.run(connection, is_alone=writing == 1)
+                if connection.in_transaction:
+                    connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
         except Exception as exc:  # whatever it is, everybody who waits must hear of it
             for call in batch:
                 call.fail(exc)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
+
+from pydantic_core import from_json, to_json
 
 from scanguard.backends.sqlite import Database, from_micros, to_micros
 from scanguard.errors import ConflictError
@@ -35,7 +35,7 @@ class SqliteState:
 
     async def insert(self, row: Row) -> Row:
         """Create, or ConflictError."""
-        fresh = replace(row, etag=unique_token())
+        fresh = _drawn_anew(row)
 
         def work(db: sqlite3.Connection) -> None:
             try:
@@ -48,7 +48,7 @@ class SqliteState:
 
     async def replace(self, row: Row) -> Row:
         """Write over the version read, or ConflictError."""
-        fresh = replace(row, etag=unique_token())
+        fresh = _drawn_anew(row)
 
         def work(db: sqlite3.Connection) -> None:
             changed = db.execute(
@@ -91,14 +91,18 @@ class SqliteState:
         return [_row(values) for values in found]
 
 
+def _drawn_anew(row: Row) -> Row:
+    return Row(row.table, row.partition, row.key, row.body, row.due, unique_token())
+
+
 def _values(row: Row) -> tuple[Any, ...]:
     due = None if row.due is None else to_micros(row.due)
-    return row.table, row.partition, row.key, json.dumps(row.body), due, row.etag
+    return row.table, row.partition, row.key, to_json(row.body).decode(), due, row.etag
 
 
 def _row(values: tuple[Any, ...]) -> Row:
     table, partition, key, body, due, etag = values
-    return Row(table, partition, key, json.loads(body), None if due is None else from_micros(due), etag)
+    return Row(table, partition, key, from_json(body), None if due is None else from_micros(due), etag)
 
 
 def _conflict(row: Row, what: str) -> ConflictError:

@@ -61,6 +61,20 @@ async def test_one_write_that_fails_takes_nothing_else_with_it(database: Databas
     assert await rows(database) == [1, 2]
 
 
+async def test_a_write_that_fails_alone_leaves_nothing_and_the_reads_beside_it_are_answered(database: Database) -> None:
+    def half(db: sqlite3.Connection) -> None:
+        db.execute("INSERT INTO t VALUES (50, 'half')")
+        raise ConflictError("somebody was faster")
+
+    calls = (rows(database), database.write(half), rows(database))
+    before, conflict, after = await asyncio.gather(*calls, return_exceptions=True)
+
+    assert isinstance(conflict, ConflictError)
+    assert before == after == []
+    await database.write(insert(1))
+    assert await rows(database) == [1]
+
+
 async def test_a_full_disk_is_told_loses_nothing_and_ends_when_there_is_room(database: Database) -> None:
     def room(pages: int) -> Callable[[sqlite3.Connection], object]:
         return lambda db: db.execute(f"PRAGMA max_page_count = {pages}").fetchone()
