@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import (
     AfterValidator,
@@ -12,9 +13,8 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    SerializerFunctionWrapHandler,
+    Field,
     StringConstraints,
-    model_serializer,
 )
 
 SCHEMA_VERSION: Final = 1
@@ -54,14 +54,7 @@ class Traced(Model):
     Without a trace it is written without the field, as workers wrote it that knew of none.
     """
 
-    traceparent: Annotated[str, BeforeValidator(_legal_traceparent)] = ""
-
-    @model_serializer(mode="wrap")
-    def _without_an_empty_one(self, handler: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]  # noqa: ANN202  # what it returns would be the schema
-        written: dict[str, Any] = handler(self)
-        if not self.traceparent:
-            written.pop("traceparent", None)
-        return written
+    traceparent: Annotated[str, BeforeValidator(_legal_traceparent), Field(exclude_if=operator.not_)] = ""
 
 
 def base_of(instance: str) -> str:
