@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from pydantic import JsonValue
+from pydantic_core import from_json
 
 from scanguard.errors import EventError
 from scanguard.hooks import EventSourceSpec
@@ -84,6 +85,17 @@ def _decode(payload: bytes, max_bytes: int) -> JsonValue:
     if len(payload) > max_bytes:
         raise EventError(f"the events are {len(payload):,} bytes long; {max_bytes:,} are the limit: send fewer at once")
     try:
+        value: JsonValue = from_json(payload, allow_inf_nan=False)
+    except ValueError:
+        value = _decode_leniently(payload)
+    if payload.count(b"[") + payload.count(b"{") > MAX_DEPTH:  # else it cannot be deeper
+        _limit_depth(value)
+    return value
+
+
+def _decode_leniently(payload: bytes) -> JsonValue:
+    """What pydantic's parser, which is twice as fast, does not take: half a character may be in one event of many."""
+    try:
         value: JsonValue = _DECODER.decode(payload.removeprefix(BOM_UTF8).decode())
     except UnicodeDecodeError as exc:
         raise EventError(f"the events are not UTF-8 text: byte {exc.start:,} cannot be read") from exc
@@ -93,8 +105,6 @@ def _decode(payload: bytes, max_bytes: int) -> JsonValue:
         raise EventError("the events hold a number that JSON does not allow, or a far too long one") from exc
     except RecursionError as exc:
         raise _too_deep() from exc
-    if payload.count(b"[") + payload.count(b"{") > MAX_DEPTH:  # else it cannot be deeper
-        _limit_depth(value)
     return value
 
 
