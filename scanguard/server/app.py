@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from scanguard.server.api import VerdictsApi
 from scanguard.server.dead_letters import DeadLettersApi
-from scanguard.server.door import Door
+from scanguard.server.door import Door, StoreLimit
 from scanguard.server.events import EventsEndpoint
 from scanguard.server.gate import Gate
 from scanguard.server.health import Health
@@ -41,7 +41,7 @@ def build_app(app: App, settings: ServerSettings, access: Access, *, health: Hea
         health: Answers the probes; given by a caller who wants to say that the service stops.
     """
     limits = RateLimits(settings.rate_per_s, settings.client_rate_per_s, time.monotonic)
-    door = Door(access, limits, Slots(settings.max_concurrent), settings.store_timeout_s)
+    door = Door(access, limits, Slots(settings.max_concurrent), StoreLimit(settings.store_timeout_s))
     events = EventsEndpoint(app, settings, door)
     others = Starlette(
         routes=routes(app, events, door, health or Health(app.backend)),

@@ -47,7 +47,7 @@ class Serving:
         """Names of the resources whose events are in the queue."""
         deliveries = await self.app.backend.queue.receive(tuple(Lane), limit=10_000, visibility_s=0.001)
         messages = [one.message for one in deliveries if one.message and one.message.kind is MessageKind.INTAKE]
-        return sorted(str(dict(one.body["event"])["resource_id"]).rpartition("/")[2] for one in messages)  # type: ignore[arg-type]  # JSON
+        return sorted(str(dict(one.body["event"])["resource_id"]).rpartition("/")[2] for one in messages)
 
     async def send(self, data: bytes, *, end: bool = False) -> bytes:
         """Send bytes as they are, and read whatever comes until the other side closes, or for two seconds."""

@@ -23,7 +23,7 @@ from scanguard.model.verdict import Outcome
 from scanguard.ports import Lane
 from scanguard.server.access import Access
 from scanguard.server.app import routes
-from scanguard.server.door import Door
+from scanguard.server.door import Door, StoreLimit
 from scanguard.server.events import EventsEndpoint
 from scanguard.server.health import Health
 from scanguard.server.keys import KeyRing
@@ -281,7 +281,7 @@ async def test_the_description_is_valid_and_names_every_route(server: Serving) -
     OpenAPIV31SpecValidator(described).validate()
 
     access = Access(KeyRing([]), None)
-    door = Door(access, RateLimits(1, 1, lambda: 0.0), Slots(1), 1.0)
+    door = Door(access, RateLimits(1, 1, lambda: 0.0), Slots(1), StoreLimit(1.0))
     events = EventsEndpoint(server.app, server.app.settings.server, door)
     served = {
         (route.path, method.lower())
