@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from pydantic import JsonValue
 
@@ -116,7 +116,8 @@ class Message(Traced):
     kind: MessageKind
     id: str
     lane: Lane = Lane.FRESH
-    body: Mapping[str, JsonValue] = {}
+    body: Mapping[str, Any] = {}
+    """JSON, which is not looked through again for each message."""
 
 
 @dataclass(frozen=True, slots=True)

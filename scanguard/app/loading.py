@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,7 @@ class LoadedApp:
     bound: Bound
     registries: RegistrySettings
 
-    @property
+    @cached_property
     def intake(self) -> Intake:
         """Takes events in."""
         settings = self.bound.settings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Final
 
 from scanguard.model.deployment import Event
@@ -14,7 +14,7 @@ ID_LENGTH: Final = 32
 
 def stable_id(*parts: object) -> str:
     """32 hex characters that depend on every part and on where one part ends: keys never collide."""
-    return hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).hexdigest()[:ID_LENGTH]
+    return hashlib.sha256(f"[{', '.join([quoted(str(part)) for part in parts])}]".encode()).hexdigest()[:ID_LENGTH]
 
 
 def assessment_id(event: Event) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -86,11 +87,11 @@ class _Answer:
         self._send = send
         self.status = 0
 
-    async def __call__(self, message: Message) -> None:
+    def __call__(self, message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message["headers"] = [*message.get("headers", ()), *_HEADERS]
-        await self._send(message)
+        return self._send(message)
 
 
 def _is_local(host: bytes) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final, Literal
 
 from scanguard.telemetry.records import shortened
@@ -93,7 +93,10 @@ class Working:
             self._span.add_event("exception", about)
 
 
-@contextmanager
+_UNTRACED: Final = nullcontext(Working())
+"""Is entered for every message and request that nobody traces, and costs next to nothing."""
+
+
 def span(
     name: str,
     kind: Kind = "internal",
@@ -103,7 +106,7 @@ def span(
     links: Iterable[str] = (),
     component: str = "",
     is_root: bool = False,
-) -> Iterator[Working]:
+) -> AbstractContextManager[Working]:
     """A span for everything inside; an exception that leaves it is noted on it.
 
     Args:
@@ -117,9 +120,8 @@ def span(
     """
     to = tracer()
     if to is None:
-        yield Working()
-        return
-    from opentelemetry.trace import SpanKind, use_span  # noqa: PLC0415  # loaded: there is a tracer
+        return _UNTRACED
+    from opentelemetry.trace import SpanKind  # noqa: PLC0415  # loaded: there is a tracer
 
     about = {**({COMPONENT: component} if component else {}), **(attributes or {})}
     opened = to.start_span(
@@ -129,7 +131,13 @@ def span(
         attributes=bounded(about),
         links=_links([*links, *([current_traceparent()] if parent or is_root else [])], but=parent),
     )
-    working = Working(opened, component)
+    return _inside(opened, Working(opened, component))
+
+
+@contextmanager
+def _inside(opened: Span, working: Working) -> Iterator[Working]:
+    from opentelemetry.trace import use_span  # noqa: PLC0415  # loaded: there is a span
+
     with use_span(opened, end_on_exit=True, record_exception=False, set_status_on_exception=False):
         try:
             yield working
