@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from scanguard.engine.intake import stable_id
 from scanguard.model.base import SCHEMA_VERSION
 from scanguard.model.merged import MergedReport
 from scanguard.model.severity import Severity
@@ -68,3 +70,9 @@ def test_the_worst_outcome_wins_and_nothing_at_all_is_unknown(outcomes: list[Out
         assert set(outcomes) == {Outcome.PASS}
     else:
         assert worst in outcomes
+
+
+@given(st.lists(st.text() | st.integers(), max_size=4))
+def test_an_id_is_what_older_versions_made_of_the_same_parts(parts: list[object]) -> None:
+    spelled = json.dumps([str(part) for part in parts])
+    assert stable_id(*parts) == hashlib.sha256(spelled.encode()).hexdigest()[:32]
