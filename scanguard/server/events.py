@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -121,4 +122,14 @@ def _answer(accepted: Accepted) -> Response:
         "rejected": len(accepted.rejected),
         "details": [*accepted.rejected, *accepted.skipped][:MAX_SENTENCES],
     }
-    return Response(to_json(told), media_type="application/json")
+    return _Told(to_json(told))
+
+
+class _Told(Response):
+    """The usual answer, whose headers need no thought."""
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        self.raw_headers = [
+            (b"content-length", str(len(self.body)).encode()),
+            (b"content-type", b"application/json"),
+        ]

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 PROBES: Final = frozenset({"/healthz", "/readyz"})
 """Asked by whatever runs the service; never counted against anybody."""
-_HEADERS: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+Headers = tuple[tuple[bytes, bytes], ...]
+_HEADERS: Final[Headers] = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+"""Of what may be shown or kept: the answer to a POST is neither, and senders post by the thousand."""
 _MAX_PATH: Final = 200
 log = logging.getLogger("scanguard.server")
 access_log = logging.getLogger("scanguard.server.requests")
@@ -46,7 +48,7 @@ class Gate:
         if scope["type"] != "http":
             return
         started = time.perf_counter()
-        answer = _Answer(send)
+        answer = _Answer(send, () if scope["method"] == "POST" else _HEADERS)
         try:
             self._admit(scope)
             await self._inner(scope, receive, answer)
@@ -79,18 +81,20 @@ class Gate:
 
 
 class _Answer:
-    """Sends on, adds the headers of every answer, and notes its status."""
+    """Sends on, adds headers, and notes the status."""
 
-    __slots__ = ("_send", "status")
+    __slots__ = ("_headers", "_send", "status")
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, headers: Headers) -> None:
         self._send = send
+        self._headers = headers
         self.status = 0
 
     def __call__(self, message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), *_HEADERS]
+            if self._headers:
+                message["headers"] = [*message.get("headers", ()), *self._headers]
         return self._send(message)
 
 
