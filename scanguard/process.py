@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,14 +56,16 @@ async def run_process(
     """
     name = Path(argv[0]).name
     try:
-        child = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=PIPE if stdin is not None else DEVNULL,
-            stdout=PIPE,
-            stderr=PIPE,
-            env=dict(env),
-            cwd=cwd,
-            start_new_session=True,
+        child = await _started(
+            asyncio.create_subprocess_exec(
+                *argv,
+                stdin=PIPE if stdin is not None else DEVNULL,
+                stdout=PIPE,
+                stderr=PIPE,
+                env=dict(env),
+                cwd=cwd,
+                start_new_session=True,
+            )
         )
     except (OSError, ValueError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else "its arguments cannot be passed on"
@@ -76,6 +78,24 @@ async def run_process(
         raise ProcessError(f"{name} wrote more than {max_output_bytes} bytes", target=name) from exc
     finally:
         await _kill(child)
+
+
+async def _started(starting: Coroutine[None, None, Process]) -> Process:
+    """The child; whoever is cancelled meanwhile has it killed once it is there.
+
+    asyncio itself would end the child alone, and wait for whoever it started by then to close its output.
+    """
+    task = asyncio.ensure_future(starting)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.shield(_kill_started(task))
+        raise
+
+
+async def _kill_started(starting: asyncio.Future[Process]) -> None:
+    with contextlib.suppress(OSError, ValueError):  # it did not start
+        await _kill(await starting)
 
 
 async def _communicate(child: Process, stdin: bytes | None, timeout_s: float, max_output_bytes: int) -> Finished:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import time
+from asyncio.base_subprocess import BaseSubprocessTransport
 from pathlib import Path
 
 import pytest
@@ -103,4 +104,22 @@ async def test_cancelling_the_caller_kills_the_child_with_its_own_children(tmp_p
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    assert await _all_gone(pids)
+
+
+async def test_cancelling_while_the_child_starts_kills_it_with_its_own_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = BaseSubprocessTransport._connect_pipes  # a step of asyncio, made slow
+
+    async def connect_late(self: BaseSubprocessTransport, waiter: asyncio.Future[None] | None) -> None:
+        await asyncio.sleep(1)
+        await connect(self, waiter)
+
+    monkeypatch.setattr(BaseSubprocessTransport, "_connect_pipes", connect_late)
+    task = asyncio.create_task(run_process([PYTHON, "-c", FAMILY, str(tmp_path / "pids")], env={}, timeout_s=60))
+    pids = await _pids(tmp_path / "pids")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 10)
     assert await _all_gone(pids)
