@@ -31,7 +31,7 @@ from scanguard.testing.rig_host import RigHost
 
 PER_IMAGE = 10
 FINDINGS = tuple(f"CVE-2024-{number}" for number in range(20))
-COMMITS = 500
+COMMITS = 2_000
 
 
 async def commit_cpu_s(folder: Path) -> float:

@@ -36,13 +36,17 @@ def trivy() -> Path:
 
 def database_folder(parent: Path) -> Path:
     """Make a vulnerability database of the advisories that Trivy's own tests use, in ``parent/db``."""
-    maker = _built("database", "./database")
+    maker = _maker()
     if maker is None:
         missing("Go is needed to make a database (https://go.dev/dl)")
     with tempfile.TemporaryDirectory() as folder:
         files = [_unzipped(path, Path(folder)) for path in sorted(ADVISORIES.glob("*.yaml.gz"))]
         subprocess.run([maker, parent / "db", *files], check=True, timeout=60)  # noqa: S603  # built above
     return parent / "db"
+
+
+def _maker() -> Path | None:
+    return _built("database", "./database")
 
 
 def _unzipped(path: Path, folder: Path) -> Path:
@@ -94,3 +98,8 @@ def _on_path() -> Path:
     if json.loads(told.stdout)["Version"] in MALICIOUS_VERSIONS:
         missing(f"{found} is a malicious release; remove it")
     return Path(found)
+
+
+if __name__ == "__main__":  # ahead of the tests that need them
+    if not (trivy() and _maker()):
+        raise SystemExit("Go is missing, or reaches no modules")
