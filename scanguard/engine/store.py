@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -16,6 +17,8 @@ from scanguard.ports import Row, StateStore
 
 D = TypeVar("D", bound=Document)
 _MAX_SWAPS = 20
+_REMEMBERED: Final = 64
+"""Rows that were inserted last: what follows at once changes them next."""
 
 
 class NewerSchemaError(BackendError):
@@ -35,6 +38,7 @@ class Store:
 
     def __init__(self, state: StateStore) -> None:
         self.state = state
+        self._inserted: OrderedDict[tuple[str, str, str], Stored[Any]] = OrderedDict()
 
     async def get(self, kind: type[D], partition: str, key: str = "") -> Stored[D] | None:
         """The document, or None."""
@@ -45,7 +49,11 @@ class Store:
         """Create; ConflictError when it is there."""
         partition, key = document.address
         row = Row(document.TABLE, partition, key, document.model_dump(mode="json"), due)
-        return Stored(document, await self.state.insert(row))
+        stored = Stored(document, await self.state.insert(row))
+        self._inserted[document.TABLE, partition, key] = stored
+        if len(self._inserted) > _REMEMBERED:
+            self._inserted.popitem(last=False)
+        return stored
 
     async def ensure(self, document: D, due: datetime | None) -> Stored[D]:
         """Create, or read what is there already."""
@@ -73,17 +81,22 @@ class Store:
     ) -> Stored[D] | None:
         """Read, change, swap; again when somebody was faster. ``change`` returns None to leave the row alone.
 
-        The first try is made on ``known``, when it is given, instead of reading.
+        The first try is made on ``known``, when it is given, instead of reading; or on what was inserted here a moment
+        ago, which most often nobody has changed since.
 
         Returns the document as it is now: changed, or the version that ``change`` declined; None when missing.
         """
+        inserted = self._inserted.pop((kind.TABLE, partition, key), None)
         for _ in range(_MAX_SWAPS):
-            stored, known = known or await self.get(kind, partition, key), None
+            guess, inserted = None if known else inserted, None
+            stored, known = known or guess or await self.get(kind, partition, key), None
             if stored is None:
                 return None
             changed = change(stored.document)
-            if changed is None:
+            if changed is None and guess is None:
                 return stored
+            if changed is None:
+                continue  # as it was it needs no change; as it is it may
             try:
                 return await self.replace(stored, *changed)
             except ConflictError:
