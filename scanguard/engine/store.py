@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
@@ -86,21 +87,18 @@ class Store:
 
         Returns the document as it is now: changed, or the version that ``change`` declined; None when missing.
         """
-        inserted = self._inserted.pop((kind.TABLE, partition, key), None)
+        guess = self._inserted.pop((kind.TABLE, partition, key), None) if known is None else None
+        stored = known or guess or await self.get(kind, partition, key)
         for _ in range(_MAX_SWAPS):
-            guess, inserted = None if known else inserted, None
-            stored, known = known or guess or await self.get(kind, partition, key), None
             if stored is None:
                 return None
             changed = change(stored.document)
-            if changed is None and guess is None:
+            if changed is None and stored is not guess:
                 return stored
-            if changed is None:
-                continue  # as it was it needs no change; as it is it may
-            try:
-                return await self.replace(stored, *changed)
-            except ConflictError:
-                continue
+            if changed is not None:
+                with suppress(ConflictError):
+                    return await self.replace(stored, *changed)
+            stored = await self.get(kind, partition, key)
         raise BackendError(f"row {kind.TABLE}/{partition} is changed by others all the time; trying again later")
 
 

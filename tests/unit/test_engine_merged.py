@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -27,36 +28,35 @@ def reports() -> MergedReports:
     return MergedReports(MemoryBackend().reports)  # which lets others run before it answers
 
 
-async def test_of_many_who_ask_at_once_one_makes_it(reports: MergedReports) -> None:
-    made = 0
+@dataclass
+class Maker:
+    """Makes the report, and fails the first so many times."""
 
-    async def make() -> MergedReport:
-        nonlocal made
-        made += 1
+    failures: int = 0
+    made: int = 0
+
+    async def __call__(self) -> MergedReport:
+        self.made += 1
         await asyncio.sleep(0.01)
+        if self.made <= self.failures:
+            raise BackendError("the store is away")
         return MERGED
 
+
+async def test_of_many_who_ask_at_once_one_makes_it(reports: MergedReports) -> None:
+    make = Maker()
     answers = await asyncio.gather(*(reports.get_or_make(NAME, make) for _ in range(8)))
     assert answers == [MERGED] * 8
-    assert made == 1
+    assert make.made == 1
     assert await reports.get(NAME) == MERGED
 
 
 async def test_one_that_fails_takes_nobody_with_it(reports: MergedReports) -> None:
-    made = 0
-
-    async def make() -> MergedReport:
-        nonlocal made
-        made += 1
-        await asyncio.sleep(0)
-        if made == 1:
-            raise BackendError("the store is away")
-        return MERGED
-
+    make = Maker(failures=1)
     first, *others = await asyncio.gather(*(reports.get_or_make(NAME, make) for _ in range(4)), return_exceptions=True)
     assert isinstance(first, BackendError)
     assert others == [MERGED] * 3
-    assert made == 2
+    assert make.made == 2
 
 
 async def test_one_that_is_cancelled_holds_nobody_up(reports: MergedReports) -> None:
@@ -67,12 +67,9 @@ async def test_one_that_is_cancelled_holds_nobody_up(reports: MergedReports) -> 
         await asyncio.Event().wait()
         return MERGED
 
-    async def make() -> MergedReport:
-        return MERGED
-
     first = asyncio.create_task(reports.get_or_make(NAME, never))
     await begun.wait()
-    second = asyncio.create_task(reports.get_or_make(NAME, make))
+    second = asyncio.create_task(reports.get_or_make(NAME, Maker()))
     first.cancel()
     assert await asyncio.wait_for(second, 5) == MERGED
     with pytest.raises(asyncio.CancelledError):
