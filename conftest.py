@@ -12,9 +12,12 @@ settings.load_profile("unhurried")
 
 
 @pytest.fixture(autouse=True, scope="module")
-def what_a_file_left_is_blamed_on_no_other() -> Iterator[None]:
-    """On a busy machine a socket is left to the collector now and then, which would fail whatever test runs then."""
+def what_a_file_left_is_blamed_on_no_other(request: pytest.FixtureRequest) -> Iterator[None]:
+    """On a busy machine a socket is left to the collector now and then: told of, instead of failing what runs then."""
     yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", ResourceWarning)
         gc.collect()
+    reporter = request.config.pluginmanager.getplugin("terminalreporter")
+    for one in told if reporter else ():
+        reporter.write_line(f"left open by {request.node.nodeid}, or before: {one.message}")
