@@ -9,6 +9,7 @@ from hypothesis import settings
 
 settings.register_profile("unhurried", settings(), deadline=None)  # a busy machine is no fault; pytest-timeout bounds
 settings.load_profile("unhurried")
+left_open: list[str] = []
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -18,6 +19,10 @@ def what_a_file_left_is_blamed_on_no_other(request: pytest.FixtureRequest) -> It
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", ResourceWarning)
         gc.collect()
-    reporter = request.config.pluginmanager.getplugin("terminalreporter")
-    for one in told if reporter else ():
-        reporter.write_line(f"left open by {request.node.nodeid}, or before: {one.message}")
+    left_open.extend(f"left open by {request.node.nodeid}, or before: {one.message}" for one in told)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was left open."""
+    for line in left_open:
+        terminalreporter.write_line(line)
